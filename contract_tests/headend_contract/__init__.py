@@ -1,0 +1,1 @@
+"""The contract suite of headend. This version holds no checks yet."""

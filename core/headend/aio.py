@@ -1,0 +1,153 @@
+"""The same operations as coroutines.
+
+There is one implementation: each coroutine runs the method of `StreamingPlatform` in a worker
+thread, at most `CONCURRENCY` at once for each opened platform.  It works on asyncio and trio.
+"""
+
+from __future__ import annotations
+
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from headend.platform import StreamingPlatform
+from headend.platform import open as open_platform
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+    from types import TracebackType
+
+    from headend.spec import Capability
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+CONCURRENCY: Final = 8
+"""Operations of one platform that run at once; more wait for their turn."""
+
+
+def _in_thread(
+    method: Callable[Concatenate[StreamingPlatform, _P], _T],
+) -> Callable[Concatenate[AsyncStreamingPlatform, _P], Coroutine[None, None, _T]]:
+    @wraps(method)
+    async def run(self: AsyncStreamingPlatform, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await self._run(partial(method, self._platform, *args, **kwargs))
+
+    return run
+
+
+def _in_thread_each(
+    method: Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]],
+) -> Callable[Concatenate[AsyncStreamingPlatform, _P], AsyncIterator[_T]]:
+    @wraps(method)
+    async def iterate(
+        self: AsyncStreamingPlatform, *args: _P.args, **kwargs: _P.kwargs
+    ) -> AsyncIterator[_T]:
+        elements = await self._run(partial(method, self._platform, *args, **kwargs))
+        while (element := await self._run(partial(_next, elements))) is not None:
+            yield element
+
+    return iterate
+
+
+def _next(elements: Iterator[_T]) -> _T | None:
+    return next(elements, None)
+
+
+class AsyncStreamingPlatform:
+    """`StreamingPlatform` for async applications; made by `open_async`."""
+
+    def __init__(self, platform: StreamingPlatform) -> None:
+        self._platform = platform
+        self._limiter = anyio.CapacityLimiter(CONCURRENCY)
+
+    async def _run(self, call: Callable[[], _T]) -> _T:
+        return await anyio.to_thread.run_sync(call, limiter=self._limiter)
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._platform.provider
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do beyond the operations that all providers have."""
+        return self._platform.capabilities
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    close = _in_thread(StreamingPlatform.close)
+    create_live_stream = _in_thread(StreamingPlatform.create_live_stream)
+    get_live_stream = _in_thread(StreamingPlatform.get_live_stream)
+    list_live_streams = _in_thread_each(StreamingPlatform.list_live_streams)
+    get_credentials = _in_thread(StreamingPlatform.get_credentials)
+    get_playback_url = _in_thread(StreamingPlatform.get_playback_url)
+    get_analytics = _in_thread(StreamingPlatform.get_analytics)
+    get_analytics_many = _in_thread(StreamingPlatform.get_analytics_many)
+    end_live_stream = _in_thread(StreamingPlatform.end_live_stream)
+    check_health = _in_thread(StreamingPlatform.check_health)
+    is_healthy = _in_thread(StreamingPlatform.is_healthy)
+    wait_until_live = _in_thread(StreamingPlatform.wait_until_live)
+    wait_until_playable = _in_thread(StreamingPlatform.wait_until_playable)
+    rotate_stream_key = _in_thread(StreamingPlatform.rotate_stream_key)
+    enable_live_stream = _in_thread(StreamingPlatform.enable_live_stream)
+    disable_live_stream = _in_thread(StreamingPlatform.disable_live_stream)
+    list_recordings = _in_thread_each(StreamingPlatform.list_recordings)
+    delete_recording = _in_thread(StreamingPlatform.delete_recording)
+    list_simulcast_targets = _in_thread(StreamingPlatform.list_simulcast_targets)
+    create_simulcast_target = _in_thread(StreamingPlatform.create_simulcast_target)
+    update_simulcast_target = _in_thread(StreamingPlatform.update_simulcast_target)
+    delete_simulcast_target = _in_thread(StreamingPlatform.delete_simulcast_target)
+    create_playback_token = _in_thread(StreamingPlatform.create_playback_token)
+    parse_event = _in_thread(StreamingPlatform.parse_event)
+    list_sessions = _in_thread_each(StreamingPlatform.list_sessions)
+    put_timed_metadata = _in_thread(StreamingPlatform.put_timed_metadata)
+
+
+class _Opening:
+    """What `open_async` returns: to be awaited, or entered with ``async with``."""
+
+    def __init__(self, provider: str | None, settings: Mapping[str, object] | None) -> None:
+        self._open = partial(open_platform, provider, settings=settings)
+        self._opened: AsyncStreamingPlatform | None = None
+
+    async def _make(self) -> AsyncStreamingPlatform:
+        self._opened = AsyncStreamingPlatform(await anyio.to_thread.run_sync(self._open))
+        return self._opened
+
+    def __await__(self) -> Generator[None, None, AsyncStreamingPlatform]:
+        return self._make().__await__()
+
+    async def __aenter__(self) -> AsyncStreamingPlatform:
+        return await self._make()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+
+def open_async(
+    provider: str | None = None, *, settings: Mapping[str, object] | None = None
+) -> _Opening:
+    """Open a provider for an async application; arguments and errors are those of `open`.
+
+    Use it as ``async with headend.open_async() as platform`` or
+    ``platform = await headend.open_async()``.
+    """
+    return _Opening(provider, settings)

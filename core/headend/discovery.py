@@ -1,0 +1,362 @@
+"""Finding providers in three steps, each as late as possible.
+
+1. *Discover*: the names of entry points, from the metadata of distributions; nothing is imported.
+2. *Describe*: load one entry point and ask it for its `ProviderSpec`.
+3. *Create*: resolve the factory that the spec names, check the settings, make the provider.
+
+A plugin that fails in any step is listed with the reason and never stops the others.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from difflib import get_close_matches
+from enum import StrEnum
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import TYPE_CHECKING, Final, cast
+
+import pluggy
+from attrs import evolve, frozen, has
+
+from headend import hookspecs
+from headend.errors import HeadendError, PluginError
+from headend.provider import PROTOCOLS
+from headend.settings import Configuration, load_settings
+from headend.spec import PLUGIN_API_VERSION, Capability, ProviderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from headend.provider import Provider, ProviderContext, ProviderFactory
+
+GROUP: Final = "headend"
+"""The entry-point group of providers.  The name of an entry point is its provider's name."""
+
+CORE: Final = "headend"
+
+
+class ProviderState(StrEnum):
+    """Whether an installed provider can be used."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    """It cannot be imported, or does not describe itself as it should."""
+    INCOMPATIBLE = "incompatible"
+    """It was written for another version of headend."""
+    DUPLICATE = "duplicate"
+    """Another distribution has a provider of the same name; neither is used."""
+    DISABLED = "disabled"
+    """``HEADEND_DISABLE_PLUGINS`` names it."""
+
+
+@frozen(kw_only=True)
+class ProviderInfo:
+    """An installed provider.
+
+    Attributes:
+        name: how it is selected.
+        state: whether it can be used.
+        reason: why not, and which distribution to change; `None` when it is ok.
+        distribution: the name of the distribution it comes from.
+        version: that distribution's version.
+        title: for people; `None` while it is not described.
+        capabilities: what it can do beyond the operations that all have.
+        docs_url: where a person reads on.
+    """
+
+    name: str
+    state: ProviderState
+    distribution: str
+    version: str
+    reason: str | None = None
+    title: str | None = None
+    capabilities: frozenset[Capability] = frozenset()
+    docs_url: str | None = None
+
+
+@frozen
+class _Candidate:
+    info: ProviderInfo
+    entry_point: EntryPoint
+
+
+class Registry:
+    """The providers that are installed, as far as they have been looked at."""
+
+    def __init__(self, *, disabled: Iterable[str] = ()) -> None:
+        self._disabled = frozenset(disabled)
+        self._hooks = pluggy.PluginManager(hookspecs.PROJECT)
+        self._hooks.add_hookspecs(hookspecs)
+        self._candidates = self._discover()
+        self._specs: dict[str, ProviderSpec] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all installed providers, usable or not."""
+        return tuple(sorted(self._candidates))
+
+    def info(self) -> list[ProviderInfo]:
+        """Describe every installed provider; this loads the entry point of each."""
+        for name in self.names:
+            self._describe(name)
+        return [candidate.info for name in self.names for candidate in self._candidates[name]]
+
+    def spec(self, name: str) -> ProviderSpec:
+        """Return the description of one provider; only its entry point is loaded.
+
+        Raises:
+            PluginError: there is no such provider, or it cannot be used.
+        """
+        if name not in self._candidates:
+            raise PluginError(self._unknown(name))
+        self._describe(name)
+        if name not in self._specs:
+            reasons = "; ".join(str(candidate.info.reason) for candidate in self._candidates[name])
+            state = self._candidates[name][0].info.state
+            raise PluginError(f"provider {name} cannot be used: it is {state}: {reasons}")
+        return self._specs[name]
+
+    def create(
+        self,
+        name: str,
+        *,
+        configuration: Configuration,
+        arguments: Mapping[str, object] | None,
+        context: ProviderContext,
+    ) -> tuple[ProviderSpec, Provider]:
+        """Check the settings of one provider and make it.  Nothing is sent.
+
+        Raises:
+            PluginError: there is no such provider, or it cannot be used.
+            ConfigurationError: its settings are missing or wrong.
+        """
+        spec = self.spec(name)
+        settings: object = load_settings(
+            self.settings_class(spec),
+            subject=f"provider {name}",
+            environ=configuration.environ,
+            table=configuration.provider_table(name),
+            arguments=arguments,
+        )
+        factory = cast("ProviderFactory", self._resolve(spec, spec.factory))
+        try:
+            provider = factory(settings, context)
+        except HeadendError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"provider {name} failed while it was made: {type(error).__name__}: {error}; "
+                f"this is a defect of {self._origin(name)}"
+            ) from error
+        for capability in sorted(spec.capabilities & set(PROTOCOLS)):
+            if not isinstance(provider, PROTOCOLS[capability]):
+                raise PluginError(
+                    f"provider {name} declares {capability} but has no such operations; "
+                    f"this is a defect of {self._origin(name)}"
+                )
+        return spec, provider
+
+    def options_class(self, spec: ProviderSpec) -> type | None:
+        """Import the class of a provider's options for creating a live stream, if it has one.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        return None if spec.options is None else self._resolve_class(spec, spec.options)
+
+    def settings_class(self, spec: ProviderSpec) -> type:
+        """Import the class of a provider's settings.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        return self._resolve_class(spec, spec.settings)
+
+    def _resolve_class(self, spec: ProviderSpec, dotted: str) -> type:
+        found = self._resolve(spec, dotted)
+        if not isinstance(found, type) or not has(found):
+            raise PluginError(
+                f"provider {spec.name}: {dotted} is not an attrs class; "
+                f"this is a defect of {self._origin(spec.name)}"
+            )
+        return found
+
+    def _resolve(self, spec: ProviderSpec, dotted: str) -> object:
+        module, _, attribute = dotted.partition(":")
+        try:
+            found: object = getattr(import_module(module), attribute)
+        except Exception as error:
+            missing = (
+                f"; install what it needs: pip install --upgrade {self._origin(spec.name)}"
+                if isinstance(error, ImportError)
+                else ""
+            )
+            raise PluginError(
+                f"provider {spec.name} cannot load {dotted}: "
+                f"{type(error).__name__}: {error}{missing}"
+            ) from error
+        return found
+
+    def _origin(self, name: str) -> str:
+        return self._candidates[name][0].info.distribution
+
+    def _unknown(self, name: str) -> str:
+        if not self._candidates:
+            return f"unknown provider {name!r}: no provider is installed; a distribution brings one"
+        close = get_close_matches(name, self.names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return (
+            f"unknown provider {name!r}: installed are {', '.join(self.names)}{hint} "
+            "(STREAMING_PLATFORM or the argument `provider` selects one)"
+        )
+
+    def _discover(self) -> dict[str, list[_Candidate]]:
+        found: dict[str, list[_Candidate]] = defaultdict(list)
+        for entry_point in entry_points(group=GROUP):
+            found[entry_point.name].append(_Candidate(self._examine(entry_point), entry_point))
+        for name, candidates in found.items():
+            if len(candidates) > 1:
+                origins = " and ".join(
+                    f"{one.info.distribution} {one.info.version}" for one in candidates
+                )
+                reason = f"{origins} both have a provider {name}; uninstall one of them"
+                found[name] = [
+                    evolve(
+                        one,
+                        info=evolve(one.info, state=ProviderState.DUPLICATE, reason=reason),
+                    )
+                    for one in candidates
+                ]
+        return found
+
+    def _examine(self, entry_point: EntryPoint) -> ProviderInfo:
+        distribution = entry_point.dist
+        info = ProviderInfo(
+            name=entry_point.name,
+            state=ProviderState.OK,
+            distribution=distribution.name if distribution else "an unknown distribution",
+            version=distribution.version if distribution else "unknown",
+        )
+        if entry_point.name in self._disabled or "*" in self._disabled:
+            return evolve(
+                info,
+                state=ProviderState.DISABLED,
+                reason="HEADEND_DISABLE_PLUGINS names it",
+            )
+        wanted = _unmet_core_requirement(distribution.requires or [] if distribution else [])
+        if wanted is not None:
+            return evolve(
+                info,
+                state=ProviderState.INCOMPATIBLE,
+                reason=(
+                    f"{info.distribution} {info.version} needs {wanted}, and headend "
+                    f"{version(CORE)} is installed; upgrade the older of the two"
+                ),
+            )
+        return info
+
+    def _describe(self, name: str) -> None:
+        if name in self._specs:
+            return
+        candidate = self._candidates[name][0]
+        if candidate.info.state is not ProviderState.OK:
+            return
+        origin = candidate.info.distribution
+        try:
+            spec = self._load(candidate.entry_point)
+        except _NotUsableError as error:
+            info = evolve(candidate.info, state=error.state, reason=f"{error} (change {origin})")
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything; it must not matter
+            info = evolve(
+                candidate.info,
+                state=ProviderState.BROKEN,
+                reason=f"{type(error).__name__}: {error} (change {origin})",
+            )
+        else:
+            self._specs[name] = spec
+            info = evolve(
+                candidate.info,
+                title=spec.title,
+                capabilities=spec.capabilities,
+                docs_url=spec.docs_url,
+            )
+        self._candidates[name] = [evolve(candidate, info=info)]
+
+    def _load(self, entry_point: EntryPoint) -> ProviderSpec:
+        plugin: object = entry_point.load()
+        self._hooks.register(plugin, name=entry_point.name)
+        try:
+            self._hooks.check_pending()
+            return self._ask(entry_point.name)
+        except BaseException:
+            self._hooks.unregister(plugin)
+            raise
+
+    def _ask(self, name: str) -> ProviderSpec:
+        specs = _call_headend_providers(self._hooks, name)
+        for spec in specs:
+            if not isinstance(spec, ProviderSpec):
+                raise _NotUsableError(
+                    f"headend_providers gave a {type(spec).__name__}, not a ProviderSpec"
+                )
+        mine = [spec for spec in specs if spec.name == name]
+        if len(mine) != 1:
+            others = ", ".join(spec.name for spec in specs) or "nothing"
+            raise _NotUsableError(
+                f"its entry point is named {name} and must describe one provider of that name, "
+                f"but it describes {others}"
+            )
+        spec = mine[0]
+        if spec.api_version != PLUGIN_API_VERSION:
+            raise _NotUsableError(
+                f"it is written for version {spec.api_version} of the plugin API, and headend "
+                f"{version(CORE)} has version {PLUGIN_API_VERSION}; upgrade the older of the two",
+                state=ProviderState.INCOMPATIBLE,
+            )
+        return spec
+
+
+class _NotUsableError(Exception):
+    def __init__(self, message: str, *, state: ProviderState = ProviderState.BROKEN) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+def _call_headend_providers(hooks: pluggy.PluginManager, plugin: str) -> list[ProviderSpec]:
+    """Call the hook of one plugin alone, so that one which raises spoils no other's answer."""
+    for implementation in hooks.hook.headend_providers.get_hookimpls():
+        if implementation.plugin_name == plugin:
+            answer = cast("Iterable[ProviderSpec]", implementation.function())
+            return list(answer)
+    raise _NotUsableError("it implements no hook named headend_providers")
+
+
+def _unmet_core_requirement(requires: Iterable[str]) -> str | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    for text in requires:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if canonicalize_name(requirement.name) != CORE:
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        if not requirement.specifier.contains(version(CORE), prereleases=True):
+            return f"headend{requirement.specifier}"
+    return None
+
+
+def providers() -> list[ProviderInfo]:
+    """Return every installed provider with its state, sorted by name.
+
+    This loads the entry point of each, which by contract imports none of its dependencies.
+    A provider that is broken, incompatible, duplicate or disabled is listed with the reason.
+
+    Raises:
+        ConfigurationError: the configuration file cannot be read.
+    """
+    return Registry(disabled=Configuration.load().host.disable_plugins).info()

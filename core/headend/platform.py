@@ -1,0 +1,468 @@
+"""What a host application holds: one provider, opened and checked."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+
+from headend.calls import Calls
+from headend.clock import SystemClock
+from headend.discovery import Registry
+from headend.errors import (
+    ConflictError,
+    HeadendError,
+    InvalidRequestError,
+    PlatformError,
+    PlatformTimeoutError,
+    PluginError,
+    UnsupportedError,
+)
+from headend.models import StreamState, to_channel_id
+from headend.playback import why_not_playable
+from headend.provider import (
+    PROTOCOLS,
+    BatchesAnalytics,
+    CreateRequest,
+    Enables,
+    ListsSessions,
+    ParsesEvents,
+    ProviderContext,
+    PutsTimedMetadata,
+    Records,
+    RotatesKeys,
+    SignsPlayback,
+    Simulcasts,
+)
+from headend.secret import Secret
+from headend.settings import Configuration, structure_options
+from headend.spec import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from random import Random
+    from types import TracebackType
+
+    from headend.clock import Clock
+    from headend.models import (
+        EndResult,
+        Health,
+        LiveStream,
+        PlaybackToken,
+        Recording,
+        Session,
+        SimulcastTarget,
+        StreamAnalytics,
+        StreamCredentials,
+        StreamEvent,
+    )
+    from headend.provider import Provider
+    from headend.spec import ProviderSpec
+
+_T = TypeVar("_T")
+
+_POLL: Final = 1.0
+"""Seconds between two looks while waiting for a live stream."""
+_PROBE_TIMEOUT: Final = 10.0
+
+
+def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
+    provider: str | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+) -> StreamingPlatform:
+    """Open a provider; its settings are checked here and nothing is sent.
+
+    Args:
+        provider: its name; without it ``STREAMING_PLATFORM`` decides.
+        settings: values that override the environment and the configuration file, by field name.
+
+    Raises:
+        PluginError: there is no such provider, or it cannot be used.
+        ConfigurationError: settings are missing or wrong; it tells all of them.
+    """
+    configuration = Configuration.load()
+    registry = Registry(disabled=configuration.host.disable_plugins)
+    clock = SystemClock()
+    random = SystemRandom()
+    context = ProviderContext(calls=Calls(clock=clock), clock=clock, random=random)
+    spec, made = registry.create(
+        provider or configuration.host.streaming_platform,
+        configuration=configuration,
+        arguments=settings,
+        context=context,
+    )
+    return StreamingPlatform(
+        spec=spec,
+        provider=made,
+        options_class=registry.options_class(spec),
+        clock=clock,
+        random=random,
+    )
+
+
+class StreamingPlatform:
+    """One provider, opened.  It is a context manager, and it may be used from many threads.
+
+    All operations raise the `PlatformError` classes; those that take a `stream_id` raise
+    `StreamNotFoundError` where there is no such live stream, except `end_live_stream`.
+    Operations that the provider does not have raise `UnsupportedError` before any request.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: ProviderSpec,
+        provider: Provider,
+        options_class: type | None,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._spec = spec
+        self._provider = provider
+        self._options_class = options_class
+        self._clock = clock
+        self._random = random
+        self._closed = False
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self._spec.name
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do beyond the operations that all providers have."""
+        return self._spec.capabilities
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<StreamingPlatform {self.provider}{' (closed)' if self._closed else ''}>"
+
+    def close(self) -> None:
+        """Free connections.  Live streams stay as they are; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._provider.close()
+
+    def create_live_stream(
+        self,
+        channel_id: int | str,
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        low_latency: bool = False,
+        options: Mapping[str, object] | None = None,
+    ) -> StreamCredentials:
+        """Create a live stream and return what is needed to push to it and to watch it.
+
+        Args:
+            channel_id: your own id for what is broadcast; 42 and "42" are the same.
+            name: for people.
+            metadata: your own texts, returned by `get_live_stream`.
+            low_latency: ask for playback a few seconds behind the encoder at most.
+            options: what only this provider has, by the names of its options class.
+
+        Raises:
+            UnsupportedError: the provider has no low latency, or no such option.
+            InvalidRequestError: a value is not acceptable.
+        """
+        operation = "create_live_stream"
+        if low_latency:
+            self._need(Capability.LOW_LATENCY, "low_latency=True")
+        request = CreateRequest(
+            channel_id=self._channel_id(channel_id, operation),
+            name=name,
+            metadata=self._metadata(metadata or {}, operation),
+            low_latency=low_latency,
+            marker=f"headend-{self._random.getrandbits(96):024x}",
+            options=self._options(options or {}, operation),
+        )
+        return self._open_provider().create_live_stream(request)
+
+    def get_live_stream(self, stream_id: str) -> LiveStream:
+        """Return one live stream as the platform has it now."""
+        return self._open_provider().get_live_stream(self._id(stream_id, "get_live_stream"))
+
+    def list_live_streams(self) -> Iterator[LiveStream]:
+        """Return all live streams, page by page as they are taken.
+
+        What a list answer does not tell is `None`; no further request is sent to find it out.
+        """
+        return self._open_provider().list_live_streams()
+
+    def get_credentials(self, stream_id: str) -> StreamCredentials:
+        """Return what `create_live_stream` returned, with the key as it is now."""
+        return self._open_provider().get_credentials(self._id(stream_id, "get_credentials"))
+
+    def get_playback_url(self, stream_id: str) -> str:
+        """Return the HLS address for viewers."""
+        return self._open_provider().get_playback_url(self._id(stream_id, "get_playback_url"))
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Return viewers, bitrate, peak and watch time: a figure, or `None` and the reason."""
+        return self._open_provider().get_analytics(self._id(stream_id, "get_analytics"))
+
+    def get_analytics_many(self, stream_ids: Sequence[str]) -> list[StreamAnalytics]:
+        """Return the analytics of many live streams, in the order asked.
+
+        With `Capability.BATCH_ANALYTICS` it takes fewer requests than one each.
+        """
+        ids = [self._id(stream_id, "get_analytics_many") for stream_id in stream_ids]
+        provider = self._open_provider()
+        if Capability.BATCH_ANALYTICS in self.capabilities and isinstance(
+            provider, BatchesAnalytics
+        ):
+            return list(provider.get_analytics_many(ids))
+        return [provider.get_analytics(stream_id) for stream_id in ids]
+
+    def end_live_stream(self, stream_id: str, *, delete_recordings: bool = False) -> EndResult:
+        """End a live stream for good.  One that is gone already is no error.
+
+        Args:
+            stream_id: the live stream.
+            delete_recordings: delete what is kept of it too.  Otherwise the result names the
+                recordings that stay, and are billed, on the platform.
+
+        Raises:
+            UnsupportedError: recordings are to be deleted and the provider knows of none.
+        """
+        if delete_recordings:
+            self._need(Capability.RECORDINGS, "delete_recordings=True")
+        return self._open_provider().end_live_stream(
+            self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
+        )
+
+    def check_health(self) -> Health:
+        """Ask the platform whether a live stream could be created with these settings."""
+        return self._open_provider().check_health()
+
+    def is_healthy(self) -> bool:
+        """Return whether a live stream could be created; a failing platform is `False`."""
+        try:
+            return self.check_health().ok
+        except PlatformError:
+            return False
+
+    def wait_until_live(self, stream_id: str, timeout: float) -> LiveStream:
+        """Wait until an encoder pushes and viewers can watch.
+
+        Args:
+            stream_id: the live stream.
+            timeout: seconds.
+
+        Raises:
+            PlatformTimeoutError: it is not live after that time; the message tells its state.
+            ConflictError: it has ended or is disabled, so that waiting is useless.
+        """
+        operation = "wait_until_live"
+        end = self._clock.monotonic() + timeout
+        while True:
+            stream = self.get_live_stream(stream_id)
+            if stream.state is StreamState.LIVE:
+                return stream
+            if stream.state in {StreamState.ENDED, StreamState.DISABLED}:
+                raise ConflictError(
+                    f"live stream {stream_id} is {stream.state} and will not go live",
+                    provider=self.provider,
+                    operation=operation,
+                )
+            reason = f": {stream.state_reason}" if stream.state_reason else ""
+            self._pause(end, timeout, operation, f"it is {stream.state or 'unknown'}{reason}")
+
+    def wait_until_playable(self, stream_id: str, timeout: float) -> str:
+        """Wait until a viewer's player would get video, and return the playback URL.
+
+        Args:
+            stream_id: the live stream.
+            timeout: seconds.
+
+        Raises:
+            PlatformTimeoutError: it is not playable after that time; the message tells why.
+        """
+        end = self._clock.monotonic() + timeout
+        url = self.get_playback_url(stream_id)
+        while True:
+            left = max(end - self._clock.monotonic(), _POLL)
+            reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
+            if reason is None:
+                return url
+            self._pause(end, timeout, "wait_until_playable", reason)
+
+    def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
+        """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
+        return self._able(RotatesKeys, Capability.KEY_ROTATION).rotate_stream_key(
+            self._id(stream_id, "rotate_stream_key")
+        )
+
+    def enable_live_stream(self, stream_id: str) -> LiveStream:
+        """Let encoders in again (`ENABLE`)."""
+        return self._able(Enables, Capability.ENABLE).enable_live_stream(
+            self._id(stream_id, "enable_live_stream")
+        )
+
+    def disable_live_stream(self, stream_id: str) -> LiveStream:
+        """Refuse encoders and disconnect the one that is there, without ending it (`ENABLE`)."""
+        return self._able(Enables, Capability.ENABLE).disable_live_stream(
+            self._id(stream_id, "disable_live_stream")
+        )
+
+    def list_recordings(self, stream_id: str) -> Iterator[Recording]:
+        """Return what is kept of a live stream's sessions (`RECORDINGS`)."""
+        return self._able(Records, Capability.RECORDINGS).list_recordings(
+            self._id(stream_id, "list_recordings")
+        )
+
+    def delete_recording(self, recording_id: str) -> None:
+        """Delete a recording for good; one that is gone is no error (`RECORDINGS`)."""
+        self._able(Records, Capability.RECORDINGS).delete_recording(
+            self._id(recording_id, "delete_recording", what="recording id")
+        )
+
+    def list_simulcast_targets(self, stream_id: str) -> list[SimulcastTarget]:
+        """Return the places to which the platform pushes a copy (`SIMULCAST`)."""
+        able = self._able(Simulcasts, Capability.SIMULCAST)
+        return list(able.list_simulcast_targets(self._id(stream_id, "list_simulcast_targets")))
+
+    def create_simulcast_target(
+        self, stream_id: str, server_url: str, stream_key: Secret
+    ) -> SimulcastTarget:
+        """Have the platform push a copy elsewhere (`SIMULCAST`)."""
+        return self._able(Simulcasts, Capability.SIMULCAST).create_simulcast_target(
+            self._id(stream_id, "create_simulcast_target"), server_url, stream_key
+        )
+
+    def update_simulcast_target(
+        self, stream_id: str, target_id: str, *, enabled: bool
+    ) -> SimulcastTarget:
+        """Switch a simulcast target on or off (`SIMULCAST`)."""
+        operation = "update_simulcast_target"
+        return self._able(Simulcasts, Capability.SIMULCAST).update_simulcast_target(
+            self._id(stream_id, operation),
+            self._id(target_id, operation, what="target id"),
+            enabled=enabled,
+        )
+
+    def delete_simulcast_target(self, stream_id: str, target_id: str) -> None:
+        """Remove a simulcast target; one that is gone is no error (`SIMULCAST`)."""
+        operation = "delete_simulcast_target"
+        self._able(Simulcasts, Capability.SIMULCAST).delete_simulcast_target(
+            self._id(stream_id, operation), self._id(target_id, operation, what="target id")
+        )
+
+    def create_playback_token(self, stream_id: str, *, expires_in: float) -> PlaybackToken:
+        """Give leave to watch for so many seconds (`SIGNED_PLAYBACK`)."""
+        operation = "create_playback_token"
+        if not expires_in > 0:
+            raise self._invalid("expires_in must be more than 0 seconds", operation)
+        return self._able(SignsPlayback, Capability.SIGNED_PLAYBACK).create_playback_token(
+            self._id(stream_id, operation), expires_in=expires_in
+        )
+
+    def parse_event(self, headers: Mapping[str, str], body: bytes) -> StreamEvent:
+        """Verify and read a message that the platform sent to your application (`EVENTS`).
+
+        Raises:
+            AuthenticationError: it does not come from the platform.
+        """
+        return self._able(ParsesEvents, Capability.EVENTS).parse_event(headers, body)
+
+    def list_sessions(self, stream_id: str) -> Iterator[Session]:
+        """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
+        return self._able(ListsSessions, Capability.SESSIONS).list_sessions(
+            self._id(stream_id, "list_sessions")
+        )
+
+    def put_timed_metadata(self, stream_id: str, text: str) -> None:
+        """Send a text to all viewers, in time with the picture (`TIMED_METADATA`)."""
+        self._able(PutsTimedMetadata, Capability.TIMED_METADATA).put_timed_metadata(
+            self._id(stream_id, "put_timed_metadata"), text
+        )
+
+    def _open_provider(self) -> Provider:
+        if self._closed:
+            raise HeadendError("this platform is closed; headend.open() gives a new one")
+        return self._provider
+
+    def _need(self, capability: Capability, what: str) -> None:
+        if capability not in self.capabilities:
+            can = ", ".join(sorted(self.capabilities)) or "none"
+            raise UnsupportedError(
+                f"{self.provider} does not support {what}: it lacks the capability {capability}; "
+                f"it has {can}",
+                provider=self.provider,
+                feature=capability,
+            )
+
+    def _able(self, protocol: type[_T], capability: Capability) -> _T:
+        assert PROTOCOLS[capability] is protocol
+        self._need(capability, capability)
+        provider: object = self._open_provider()
+        if not isinstance(provider, protocol):
+            raise PluginError(f"{self.provider} declares {capability} but lacks its operations")
+        return provider
+
+    def _invalid(self, message: str, operation: str) -> InvalidRequestError:
+        return InvalidRequestError(
+            message, provider=self.provider, operation=operation, request_sent=False
+        )
+
+    def _id(self, value: str, operation: str, *, what: str = "stream id") -> str:
+        if isinstance(value, Secret):
+            raise self._invalid(f"a secret is not a {what}; pass credentials.stream_id", operation)
+        if not isinstance(value, str):
+            raise self._invalid(f"a {what} is a str, not {type(value).__name__}", operation)
+        if not value or not value.isprintable():
+            raise self._invalid(f"a {what} is not empty and has no control characters", operation)
+        return value
+
+    def _channel_id(self, value: int | str, operation: str) -> str:
+        try:
+            return to_channel_id(value)
+        except (TypeError, ValueError) as error:
+            raise self._invalid(str(error), operation) from error
+
+    def _metadata(self, value: Mapping[str, str], operation: str) -> dict[str, str]:
+        for key, text in value.items():
+            if not isinstance(key, str) or not isinstance(text, str):
+                raise self._invalid(f"metadata is text to text; {key!r} is not", operation)
+        return dict(value)
+
+    def _options(self, given: Mapping[str, object], operation: str) -> object:
+        if self._options_class is None:
+            if given:
+                raise UnsupportedError(
+                    f"{self.provider} has no options, so not {', '.join(sorted(given))} either",
+                    provider=self.provider,
+                    feature=min(given),
+                )
+            return None
+        made, problems = structure_options(cast("type[object]", self._options_class), given)
+        for name, what in problems:
+            if what.startswith("no such option"):
+                raise UnsupportedError(
+                    f"option {name}: {what}", provider=self.provider, feature=name
+                )
+        if problems:
+            listing = "; ".join(f"option {name}: {what}" for name, what in problems)
+            raise self._invalid(listing, operation)
+        return made
+
+    def _pause(self, end: float, timeout: float, operation: str, seen: str) -> None:
+        left = end - self._clock.monotonic()
+        if left <= 0:
+            raise PlatformTimeoutError(
+                f"not within {timeout:g} s; last seen: {seen}",
+                provider=self.provider,
+                operation=operation,
+            )
+        self._clock.sleep(min(_POLL, left))

@@ -1,0 +1,66 @@
+"""Whether an HLS address can be played right now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from headend.fetch import FetchError, fetch
+from headend.hls import MasterPlaylist, MediaPlaylist, PlaylistError, parse_playlist
+
+if TYPE_CHECKING:
+    from headend.clock import Clock
+    from headend.fetch import Response
+    from headend.hls import InitSection, Segment
+
+_MAX_PLAYLIST: Final = 1 << 20
+_MAX_SEGMENT: Final = 64 << 20
+
+
+def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
+    """Do what a player does first: load the playlist, its first variant, and the latest segment.
+
+    Args:
+        url: the playback URL.
+        timeout: seconds for all of it.
+        clock: for the deadline.
+
+    Returns:
+        `None` if it can be played, else the reason in words.
+    """
+    end = clock.monotonic() + timeout
+
+    def load(address: str, what: str, limit: int) -> Response:
+        left = end - clock.monotonic()
+        if left <= 0:
+            raise _NotYetError(f"no time was left for {what}")
+        response = fetch(address, timeout=left, max_bytes=limit)
+        if not response.ok or not response.body:
+            raise _NotYetError(f"{what} answers HTTP {response.status}, {len(response.body)} bytes")
+        return response
+
+    def load_playlist(address: str, what: str) -> MasterPlaylist | MediaPlaylist:
+        response = load(address, what, _MAX_PLAYLIST)
+        return parse_playlist(response.body.decode("utf-8", "replace"), response.url)
+
+    def load_part(part: Segment | InitSection, what: str) -> None:
+        load(part.uri, what, _MAX_SEGMENT)
+
+    try:
+        playlist = load_playlist(url, "the playlist")
+        if isinstance(playlist, MasterPlaylist):
+            playlist = load_playlist(playlist.variants[0].uri, "the media playlist")
+        if not isinstance(playlist, MediaPlaylist):
+            return "the playlist lists another list of playlists"
+        if not playlist.segments:
+            return "the playlist has no segments yet"
+        latest = playlist.segments[-1]
+        if latest.init is not None:
+            load_part(latest.init, "the init section")
+        load_part(latest, "the latest segment")
+    except (_NotYetError, FetchError, PlaylistError) as error:
+        return str(error)
+    return None
+
+
+class _NotYetError(Exception):
+    pass

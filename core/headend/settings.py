@@ -1,0 +1,390 @@
+"""Settings from a TOML file, the environment and arguments, checked all at once.
+
+A plugin's settings are a frozen attrs class; each field names its environment variable::
+
+    @frozen(kw_only=True)
+    class AcmeSettings:
+        api_token: Secret = field(metadata=setting("ACME_API_TOKEN", "Make one in your account."))
+        timeout: float = field(default=30.0, metadata=setting("ACME_TIMEOUT", "Seconds."))
+
+The optional file that ``HEADEND_CONFIG`` names has a table ``[headend]`` for the settings of
+headend itself and one ``[providers.<name>]`` for each provider, with the fields' names as keys.
+The environment overrides the file, and arguments override both.  A variable that is empty counts
+as missing.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checkable
+
+import attrs
+from attrs import field, frozen
+
+from headend.errors import ConfigurationError
+from headend.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cattrs import Converter
+
+_T = TypeVar("_T")
+
+CONFIG_VARIABLE: Final = "HEADEND_CONFIG"
+_ENV: Final = "headend.env"
+_HELP: Final = "headend.help"
+
+
+def setting(env: str, help: str) -> dict[str, str]:  # noqa: A002  # the word a reader expects
+    """Return the metadata that makes an attrs field a setting.
+
+    Args:
+        env: its environment variable.
+        help: what it is and how to get it; shown where it is missing or wrong.
+    """
+    return {_ENV: env, _HELP: help}
+
+
+@frozen
+class SettingInfo:
+    """A setting as documentation and `headend providers NAME` show it.
+
+    Attributes:
+        name: the field, which is the key in the TOML file.
+        env: the environment variable.
+        help: what it is.
+        required: whether it must be given.
+        secret: whether its value is never shown.
+    """
+
+    name: str
+    env: str
+    help: str
+    required: bool
+    secret: bool
+
+
+def describe_settings(cls: type) -> tuple[SettingInfo, ...]:
+    """Return the settings that an attrs class declares."""
+    return tuple(
+        SettingInfo(
+            name=attribute.name,
+            env=attribute.metadata[_ENV],
+            help=attribute.metadata[_HELP],
+            required=attribute.default is attrs.NOTHING,
+            secret="Secret" in str(attribute.type),
+        )
+        for attribute in attrs.fields(attrs.resolve_types(cls))
+    )
+
+
+def load_settings(
+    cls: type[_T],
+    *,
+    subject: str,
+    environ: Mapping[str, str],
+    table: Mapping[str, object] | None = None,
+    arguments: Mapping[str, object] | None = None,
+) -> _T:
+    """Make an object of the settings class `cls`.
+
+    Args:
+        cls: an attrs class whose fields bear `setting` metadata.
+        subject: whose settings these are, for the error.
+        environ: the environment.
+        table: the table of the configuration file.
+        arguments: values that override all others, by field name.
+
+    Raises:
+        ConfigurationError: with every problem at once, by variable name.
+    """
+    fields = {info.name: info for info in describe_settings(cls)}
+    given: dict[str, object] = {}
+    labels: dict[str, str] = {}
+    problems: list[str] = []
+    for origin, source in (("file", table or {}), ("argument", arguments or {})):
+        problems += [
+            f"{name} ({origin}): {_no_such(name, fields, 'setting')}"
+            for name in source
+            if name not in fields
+        ]
+
+    for name, info in fields.items():
+        if table and name in table:
+            given[name], labels[name] = table[name], f"{name} (file)"
+        if environ.get(info.env, "").strip():
+            given[name], labels[name] = environ[info.env].strip(), info.env
+        if arguments and arguments.get(name) is not None:
+            given[name], labels[name] = arguments[name], f"{info.env} (argument {name})"
+        if name not in given and info.required:
+            problems.append(f"{info.env}: is missing. {info.help}")
+
+    made, wrong = _structure(cls, given)
+    problems.extend(
+        f"{labels.get(name, fields[name].env if name in fields else name)}: {what}"
+        + (f". {fields[name].help}" if name in fields else "")
+        for name, what in wrong
+    )
+    if problems or made is None:
+        raise ConfigurationError.of(subject, problems)
+    return made
+
+
+def structure_options(
+    cls: type[_T], given: Mapping[str, object]
+) -> tuple[_T | None, list[tuple[str, str]]]:
+    """Make an options object of an attrs class; an unknown name is a problem like a wrong value.
+
+    Returns:
+        The object, or `None` if there are problems; and each problem as name and words.
+    """
+    names = [attribute.name for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", cls))]
+    unknown = [(name, _no_such(name, names, "option")) for name in given if name not in names]
+    made, wrong = _structure(cls, {name: given[name] for name in given if name in names})
+    problems = unknown + wrong
+    return (None if problems else made), problems
+
+
+def _no_such(name: str, known: Iterable[str], what: str) -> str:
+    known = sorted(known)
+    listing = f"known are {', '.join(known)}" if known else "there are none"
+    close = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"no such {what}: {listing}{hint}"
+
+
+def _structure(
+    cls: type[_T], given: Mapping[str, object]
+) -> tuple[_T | None, list[tuple[str, str]]]:
+    converter = _converter()
+    attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", cls)))
+    values: dict[str, object] = {}
+    problems: list[tuple[str, str]] = []
+    complete = True
+    for attribute in attributes:
+        if attribute.name in given:
+            try:
+                values[attribute.name] = converter.structure(
+                    given[attribute.name], attribute.type or str
+                )
+            except (ValueError, TypeError) as error:
+                problems.append((attribute.name, str(error)))
+        elif attribute.default is attrs.NOTHING:
+            complete = False
+    if not complete or problems:
+        return None, problems
+
+    with attrs.validators.disabled():
+        made = cls(**values)
+    for attribute in attributes:
+        if attribute.validator is not None:
+            try:
+                attribute.validator(made, attribute, getattr(made, attribute.name))
+            except (ValueError, TypeError) as error:
+                problems.append((attribute.name, str(error.args[0] if error.args else error)))
+    if not problems and isinstance(made, ChecksItself):
+        problems.extend(made.problems())
+    return (None if problems else made), problems
+
+
+@runtime_checkable
+class ChecksItself(Protocol):
+    """Settings or options whose fields must fit each other."""
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Return field and words for each problem that no field has alone."""
+        ...
+
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+@cache
+def _converter() -> Converter:
+    """Return the one converter: strict, so that a wrong type is an error and not a guess."""
+    from cattrs import Converter
+
+    converter = Converter()
+    for kind, hook in (
+        (str, _to_str),
+        (Secret, _to_secret),
+        (bool, _to_bool),
+        (int, _to_int),
+        (float, _to_float),
+        (Path, _to_path),
+    ):
+        converter.register_structure_hook(kind, hook)
+    converter.register_structure_hook_func(
+        lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _to_enum
+    )
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _to_names)
+    return converter
+
+
+def _to_str(value: object, _kind: type) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be text, not {type(value).__name__}")
+    return value
+
+
+def _to_secret(value: object, _kind: type) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"must be text, not {type(value).__name__}")
+    return Secret(value)
+
+
+def _to_bool(value: object, _kind: type) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
+def _to_int(value: object, _kind: type) -> int:
+    try:
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            return int(value)
+    except ValueError:
+        pass
+    raise ValueError(f"must be a whole number, not {value!r}")
+
+
+def _to_float(value: object, _kind: type) -> float:
+    try:
+        if isinstance(value, (str, float, int)) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass
+    raise ValueError(f"must be a number, not {value!r}")
+
+
+def _to_path(value: object, _kind: type) -> Path:
+    if not isinstance(value, (str, Path)):
+        raise TypeError(f"must be a path, not {type(value).__name__}")
+    return Path(value).expanduser()
+
+
+def _to_enum(value: object, kind: type[Enum]) -> Enum:
+    if isinstance(value, kind):
+        return value
+    words = [str(member.value) for member in kind]
+    if isinstance(value, str) and value.lower() in words:
+        return kind(value.lower())
+    raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+
+
+def _to_names(value: object, _kind: type) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise TypeError("must be names, separated by commas")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _default_data_dir() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("headend", appauthor=False)
+
+
+@frozen(kw_only=True)
+class HostSettings:
+    """The settings of headend itself."""
+
+    streaming_platform: str = field(
+        default="cloudflare",
+        metadata=setting("STREAMING_PLATFORM", "The provider that is opened by default."),
+    )
+    data_dir: Path = field(
+        factory=_default_data_dir,
+        metadata=setting("HEADEND_DATA_DIR", "The folder for what headend keeps."),
+    )
+    disable_plugins: tuple[str, ...] = field(
+        default=(),
+        metadata=setting(
+            "HEADEND_DISABLE_PLUGINS",
+            "Names of providers that are not to be used, separated by commas; * for all.",
+        ),
+    )
+
+
+@frozen
+class Configuration:
+    """The configuration file and the environment, read once.
+
+    Attributes:
+        environ: the environment.
+        tables: the configuration file, empty where there is none.
+        host: the settings of headend itself.
+    """
+
+    environ: Mapping[str, str]
+    tables: Mapping[str, object]
+    host: HostSettings
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Configuration:
+        """Read the file that ``HEADEND_CONFIG`` names, and the environment.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or a setting of headend itself is wrong.
+        """
+        environ = os.environ if environ is None else environ
+        tables = _read_file(environ.get(CONFIG_VARIABLE, "").strip())
+        host = load_settings(
+            HostSettings,
+            subject="headend",
+            environ=environ,
+            table=_table(tables, "headend"),
+        )
+        return cls(environ=environ, tables=tables, host=host)
+
+    def provider_table(self, name: str) -> Mapping[str, object]:
+        """Return the file's table for one provider, empty where there is none."""
+        return _table(_table(self.tables, "providers"), name, path=f"providers.{name}")
+
+
+def _table(tables: Mapping[str, object], name: str, *, path: str = "") -> Mapping[str, object]:
+    found = tables.get(name, {})
+    if not isinstance(found, Mapping):
+        problem = f"{CONFIG_VARIABLE}: [{path or name}] must be a table"
+        raise ConfigurationError.of("headend", [problem])
+    return found
+
+
+def _read_file(path: str) -> Mapping[str, object]:
+    if not path:
+        return {}
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            tables = tomllib.load(file)
+    except OSError as error:
+        problem = f"{CONFIG_VARIABLE}: cannot read {path}: {error.strerror}"
+        raise ConfigurationError.of("headend", [problem]) from error
+    except ValueError as error:
+        problem = f"{CONFIG_VARIABLE}: {path} is not a TOML file: {error}"
+        raise ConfigurationError.of("headend", [problem]) from error
+    strangers = [name for name in tables if name not in {"headend", "providers"}]
+    if strangers:
+        raise ConfigurationError.of(
+            "headend",
+            [
+                f"{CONFIG_VARIABLE}: [{name}] in {path}: "
+                + _no_such(name, ("headend", "providers"), "table")
+                for name in strangers
+            ],
+        )
+    return tables

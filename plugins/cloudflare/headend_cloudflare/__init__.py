@@ -1,0 +1,1 @@
+"""Cloudflare Stream as a headend provider. This version holds no provider yet."""

@@ -1,0 +1,1 @@
+"""AWS IVS as a headend provider. This version holds no provider yet."""

@@ -1,0 +1,1 @@
+"""A media server on your own machine as a headend provider."""

@@ -1,22 +1,33 @@
 """The same operations as coroutines.
 
 There is one implementation: each coroutine runs the method of `StreamingPlatform` in a worker
-thread, at most `CONCURRENCY` at once for each opened platform.  It works on asyncio and trio.
+thread, at most `CONCURRENCY` at once for each opened platform.  One that waits for a live stream
+takes a thread for each look only, so that it can be cancelled and keeps no other from its turn.
+It works on asyncio and trio.
 """
 
 from __future__ import annotations
 
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
 import anyio
 import anyio.to_thread
+from attrs import frozen
 
 from headend.platform import StreamingPlatform
 from headend.platform import open as open_platform
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterator,
+        Mapping,
+    )
     from types import TracebackType
 
     from headend.spec import Capability
@@ -31,24 +42,24 @@ CONCURRENCY: Final = 8
 def _in_thread(
     method: Callable[Concatenate[StreamingPlatform, _P], _T],
 ) -> Callable[Concatenate[AsyncStreamingPlatform, _P], Coroutine[None, None, _T]]:
-    @wraps(method)
-    async def run(self: AsyncStreamingPlatform, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    async def run(self: AsyncStreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         return await self._run(partial(method, self._platform, *args, **kwargs))
 
+    update_wrapper(run, method)
     return run
 
 
 def _in_thread_each(
     method: Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]],
 ) -> Callable[Concatenate[AsyncStreamingPlatform, _P], AsyncIterator[_T]]:
-    @wraps(method)
     async def iterate(
-        self: AsyncStreamingPlatform, *args: _P.args, **kwargs: _P.kwargs
+        self: AsyncStreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs
     ) -> AsyncIterator[_T]:
         elements = await self._run(partial(method, self._platform, *args, **kwargs))
         while (element := await self._run(partial(_next, elements))) is not None:
             yield element
 
+    update_wrapper(iterate, method)
     return iterate
 
 
@@ -56,11 +67,43 @@ def _next(elements: Iterator[_T]) -> _T | None:
     return next(elements, None)
 
 
+@frozen
+class _Seen(Generic[_T]):
+    value: _T
+
+
+def _waiting(
+    method: Callable[[StreamingPlatform, str, float], _T],
+    looks: Callable[[StreamingPlatform, str, float], Generator[float, None, _T]],
+) -> Callable[[AsyncStreamingPlatform, str, float], Coroutine[None, None, _T]]:
+    async def run(self: AsyncStreamingPlatform, stream_id: str, timeout: float) -> _T:  # noqa: ASYNC109  # the same arguments as the method
+        steps = looks(self._platform, stream_id, timeout)
+        while not isinstance(look := await self._run(partial(_look, steps)), _Seen):
+            await self._sleep(look)
+        return look.value
+
+    update_wrapper(run, method)
+    return run
+
+
+def _look(steps: Generator[float, None, _T]) -> float | _Seen[_T]:
+    try:
+        return next(steps)
+    except StopIteration as seen:
+        return _Seen(seen.value)
+
+
 class AsyncStreamingPlatform:
     """`StreamingPlatform` for async applications; made by `open_async`."""
 
-    def __init__(self, platform: StreamingPlatform) -> None:
+    def __init__(
+        self,
+        platform: StreamingPlatform,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         self._platform = platform
+        self._sleep = sleep
         self._limiter = anyio.CapacityLimiter(CONCURRENCY)
 
     async def _run(self, call: Callable[[], _T]) -> _T:
@@ -98,8 +141,14 @@ class AsyncStreamingPlatform:
     end_live_stream = _in_thread(StreamingPlatform.end_live_stream)
     check_health = _in_thread(StreamingPlatform.check_health)
     is_healthy = _in_thread(StreamingPlatform.is_healthy)
-    wait_until_live = _in_thread(StreamingPlatform.wait_until_live)
-    wait_until_playable = _in_thread(StreamingPlatform.wait_until_playable)
+    wait_until_live = _waiting(
+        StreamingPlatform.wait_until_live,
+        StreamingPlatform._until_live,  # noqa: SLF001  # this class is its other face
+    )
+    wait_until_playable = _waiting(
+        StreamingPlatform.wait_until_playable,
+        StreamingPlatform._until_playable,  # noqa: SLF001  # as above
+    )
     rotate_stream_key = _in_thread(StreamingPlatform.rotate_stream_key)
     enable_live_stream = _in_thread(StreamingPlatform.enable_live_stream)
     disable_live_stream = _in_thread(StreamingPlatform.disable_live_stream)

@@ -21,14 +21,14 @@ from attrs import evolve, frozen, has
 
 from headend import hookspecs
 from headend.errors import HeadendError, PluginError
-from headend.provider import PROTOCOLS
-from headend.settings import Configuration, load_settings
+from headend.provider import PROTOCOLS, Provider
+from headend.settings import Configuration, describe_settings, load_settings
 from headend.spec import PLUGIN_API_VERSION, Capability, ProviderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from headend.provider import Provider, ProviderContext, ProviderFactory
+    from headend.provider import ProviderContext, ProviderFactory
 
 GROUP: Final = "headend"
 """The entry-point group of providers.  The name of an entry point is its provider's name."""
@@ -112,7 +112,9 @@ class Registry:
             raise PluginError(self._unknown(name))
         self._describe(name)
         if name not in self._specs:
-            reasons = "; ".join(str(candidate.info.reason) for candidate in self._candidates[name])
+            reasons = "; ".join(
+                dict.fromkeys(str(candidate.info.reason) for candidate in self._candidates[name])
+            )
             state = self._candidates[name][0].info.state
             raise PluginError(f"provider {name} cannot be used: it is {state}: {reasons}")
         return self._specs[name]
@@ -149,6 +151,11 @@ class Registry:
                 f"provider {name} failed while it was made: {type(error).__name__}: {error}; "
                 f"this is a defect of {self._origin(name)}"
             ) from error
+        if not isinstance(provider, Provider):
+            raise PluginError(
+                f"{spec.factory} made a {type(provider).__name__}, which lacks operations that "
+                f"every provider has; this is a defect of {self._origin(name)}"
+            )
         for capability in sorted(spec.capabilities & set(PROTOCOLS)):
             if not isinstance(provider, PROTOCOLS[capability]):
                 raise PluginError(
@@ -171,7 +178,15 @@ class Registry:
         Raises:
             PluginError: it cannot be imported.
         """
-        return self._resolve_class(spec, spec.settings)
+        found = self._resolve_class(spec, spec.settings)
+        try:
+            describe_settings(found)
+        except Exception as error:
+            raise PluginError(
+                f"provider {spec.name}: the settings class {spec.settings} cannot be used: "
+                f"{type(error).__name__}: {error}; this is a defect of {self._origin(spec.name)}"
+            ) from error
+        return found
 
     def _resolve_class(self, spec: ProviderSpec, dotted: str) -> type:
         found = self._resolve(spec, dotted)
@@ -187,14 +202,15 @@ class Registry:
         try:
             found: object = getattr(import_module(module), attribute)
         except Exception as error:
-            missing = (
-                f"; install what it needs: pip install --upgrade {self._origin(spec.name)}"
+            origin = self._origin(spec.name)
+            advice = (
+                f"install what it needs: pip install --upgrade {origin}"
                 if isinstance(error, ImportError)
-                else ""
+                else f"this is a defect of {origin}"
             )
             raise PluginError(
                 f"provider {spec.name} cannot load {dotted}: "
-                f"{type(error).__name__}: {error}{missing}"
+                f"{type(error).__name__}: {error}; {advice}"
             ) from error
         return found
 
@@ -203,8 +219,11 @@ class Registry:
 
     def _unknown(self, name: str) -> str:
         if not self._candidates:
-            return f"unknown provider {name!r}: no provider is installed; a distribution brings one"
-        close = get_close_matches(name, self.names, n=1)
+            return (
+                f"unknown provider {name!r}: none is installed; "
+                "install a distribution that brings one"
+            )
+        close = get_close_matches(name.lower(), self.names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return (
             f"unknown provider {name!r}: installed are {', '.join(self.names)}{hint} "
@@ -216,7 +235,7 @@ class Registry:
         for entry_point in entry_points(group=GROUP):
             found[entry_point.name].append(_Candidate(self._examine(entry_point), entry_point))
         for name, candidates in found.items():
-            if len(candidates) > 1:
+            if len(candidates) > 1 and not self._is_disabled(name):
                 origins = " and ".join(
                     f"{one.info.distribution} {one.info.version}" for one in candidates
                 )
@@ -238,11 +257,13 @@ class Registry:
             distribution=distribution.name if distribution else "an unknown distribution",
             version=distribution.version if distribution else "unknown",
         )
-        if entry_point.name in self._disabled or "*" in self._disabled:
+        if self._is_disabled(entry_point.name):
             return evolve(
                 info,
                 state=ProviderState.DISABLED,
-                reason="HEADEND_DISABLE_PLUGINS names it",
+                reason=(
+                    f"HEADEND_DISABLE_PLUGINS turns off provider {info.name} of {info.distribution}"
+                ),
             )
         wanted = _unmet_core_requirement(distribution.requires or [] if distribution else [])
         if wanted is not None:
@@ -256,6 +277,9 @@ class Registry:
             )
         return info
 
+    def _is_disabled(self, name: str) -> bool:
+        return name in self._disabled or "*" in self._disabled
+
     def _describe(self, name: str) -> None:
         if name in self._specs:
             return
@@ -267,11 +291,13 @@ class Registry:
             spec = self._load(candidate.entry_point)
         except _NotUsableError as error:
             info = evolve(candidate.info, state=error.state, reason=f"{error} (change {origin})")
-        except Exception as error:  # noqa: BLE001  # a plugin may raise anything; it must not matter
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
+            # The exceptions of attrs carry the attribute and the value after the sentence.
+            words = error.args[0] if isinstance(error, ValueError) and error.args else error
             info = evolve(
                 candidate.info,
                 state=ProviderState.BROKEN,
-                reason=f"{type(error).__name__}: {error} (change {origin})",
+                reason=f"{type(error).__name__}: {words} (change {origin})",
             )
         else:
             self._specs[name] = spec
@@ -285,16 +311,17 @@ class Registry:
 
     def _load(self, entry_point: EntryPoint) -> ProviderSpec:
         plugin: object = entry_point.load()
-        self._hooks.register(plugin, name=entry_point.name)
+        # One module may describe several providers, and have an entry point for each.
+        registered = self._hooks.get_name(plugin) or self._hooks.register(plugin)
         try:
             self._hooks.check_pending()
-            return self._ask(entry_point.name)
+            return self._ask(entry_point.name, str(registered))
         except BaseException:
             self._hooks.unregister(plugin)
             raise
 
-    def _ask(self, name: str) -> ProviderSpec:
-        specs = _call_headend_providers(self._hooks, name)
+    def _ask(self, name: str, plugin: str) -> ProviderSpec:
+        specs = _call_headend_providers(self._hooks, plugin)
         for spec in specs:
             if not isinstance(spec, ProviderSpec):
                 raise _NotUsableError(

@@ -1,4 +1,6 @@
-"""Everything headend raises on purpose.
+"""Everything that headend raises on purpose.
+
+The tree is closed::
 
     HeadendError
     ├── ConfigurationError            settings are missing or wrong: all of them, by name

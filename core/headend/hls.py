@@ -128,7 +128,7 @@ class MediaPlaylist:
 # RFC 8216 section 4.2: decimal-integer is below 2**64; decimal-floating-point has no sign.
 _INTEGER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}(\.[0-9]*)?", re.ASCII)
-_ATTRIBUTE: Final = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",\s]*)(?:,\s*|\s*$)')
+_ATTRIBUTE: Final = re.compile(r'\s*([A-Z0-9-]+)=("[^"]*"|[^",]*)\s*(?:,|$)')
 _RANGE: Final = re.compile(r"([0-9]{1,20})(?:@([0-9]{1,20}))?", re.ASCII)
 _RESOLUTION: Final = re.compile(r"([0-9]{1,20})x([0-9]{1,20})", re.ASCII)
 
@@ -198,7 +198,7 @@ def _attributes(number: int, text: str) -> dict[str, str]:
         if match is None:
             raise PlaylistError(f"line {number}: the attribute list is malformed")
         name, value = match.groups()
-        attributes[name] = value.strip('"')
+        attributes[name] = value.strip().strip('"')
         position = match.end()
     return attributes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from types import MappingProxyType
+from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen, validators
@@ -16,7 +16,7 @@ from attrs import field, frozen, validators
 from headend.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from attrs import Attribute
 
@@ -90,8 +90,32 @@ def to_channel_id(value: int | str) -> str:
     return text
 
 
+class _FrozenMapping(Mapping[str, str]):
+    """Texts that cannot be changed; they can be pickled and hashed, as their owners are."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = dict(texts)
+
+    def __getitem__(self, key: str) -> str:
+        return self._texts[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._texts.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._texts)
+
+
 def _frozen_mapping(value: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(value))
+    return _FrozenMapping(value)
 
 
 def _optional_frozen_mapping(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -107,7 +131,7 @@ def _utc(value: datetime | None) -> datetime | None:
 
 
 def _not_negative(_instance: object, attribute: Attribute[_Number], value: _Number) -> None:
-    if value is not None and not value >= 0:
+    if value is not None and not (value >= 0 and isfinite(value)):
         raise ValueError(
             f"{attribute.name} is {value}: a platform's word for unknown must become None"
         )
@@ -158,8 +182,8 @@ class StreamCredentials:
     stream_key: Secret
     rtmp_push_url: str
     playback_url: str
-    ingests: tuple[Ingest, ...] = field(converter=tuple)
-    warnings: tuple[str, ...] = field(default=(), converter=tuple)
+    ingests: tuple[Ingest, ...]
+    warnings: tuple[str, ...] = ()
 
     def push_url_with_key(self) -> Secret:
         """Return server address and key in one, what FFmpeg asks for."""
@@ -198,7 +222,7 @@ class LiveStream:
     low_latency: bool | None = None
     metadata: Mapping[str, str] | None = field(default=None, converter=_optional_frozen_mapping)
     marker: str | None = None
-    warnings: tuple[str, ...] = field(default=(), converter=tuple)
+    warnings: tuple[str, ...] = ()
 
 
 METRICS: Final = ("viewer_count", "current_bitrate", "peak_viewers", "total_watch_time")
@@ -270,8 +294,8 @@ class EndResult:
 
     stream_id: str
     outcome: EndOutcome
-    recordings_kept: tuple[Recording, ...] = field(default=(), converter=tuple)
-    warnings: tuple[str, ...] = field(default=(), converter=tuple)
+    recordings_kept: tuple[Recording, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -290,7 +314,7 @@ class Health:
     ok: bool
     message: str
     checked_at: datetime = field(converter=_utc)
-    warnings: tuple[str, ...] = field(default=(), converter=tuple)
+    warnings: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -38,7 +38,7 @@ from headend.settings import Configuration, structure_options
 from headend.spec import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from random import Random
     from types import TracebackType
 
@@ -84,9 +84,16 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
     registry = Registry(disabled=configuration.host.disable_plugins)
     clock = SystemClock()
     random = SystemRandom()
-    context = ProviderContext(calls=Calls(clock=clock), clock=clock, random=random)
+    name = provider or configuration.host.streaming_platform
+    options_class = registry.options_class(registry.spec(name))
+    context = ProviderContext(
+        calls=Calls(clock=clock),
+        clock=clock,
+        random=random,
+        data_dir=configuration.host.data_dir,
+    )
     spec, made = registry.create(
-        provider or configuration.host.streaming_platform,
+        name,
         configuration=configuration,
         arguments=settings,
         context=context,
@@ -94,7 +101,7 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
     return StreamingPlatform(
         spec=spec,
         provider=made,
-        options_class=registry.options_class(spec),
+        options_class=options_class,
         clock=clock,
         random=random,
     )
@@ -181,7 +188,7 @@ class StreamingPlatform:
             self._need(Capability.LOW_LATENCY, "low_latency=True")
         request = CreateRequest(
             channel_id=self._channel_id(channel_id, operation),
-            name=name,
+            name=self._name(name, operation),
             metadata=self._metadata(metadata or {}, operation),
             low_latency=low_latency,
             marker=f"headend-{self._random.getrandbits(96):024x}",
@@ -217,7 +224,10 @@ class StreamingPlatform:
 
         With `Capability.BATCH_ANALYTICS` it takes fewer requests than one each.
         """
-        ids = [self._id(stream_id, "get_analytics_many") for stream_id in stream_ids]
+        operation = "get_analytics_many"
+        if isinstance(stream_ids, str):
+            raise self._invalid("stream_ids are several; one alone is [stream_id]", operation)
+        ids = [self._id(stream_id, operation) for stream_id in stream_ids]
         provider = self._open_provider()
         if Capability.BATCH_ANALYTICS in self.capabilities and isinstance(
             provider, BatchesAnalytics
@@ -264,6 +274,10 @@ class StreamingPlatform:
             PlatformTimeoutError: it is not live after that time; the message tells its state.
             ConflictError: it has ended or is disabled, so that waiting is useless.
         """
+        return self._wait(self._until_live(stream_id, timeout))
+
+    def _until_live(self, stream_id: str, timeout: float) -> Generator[float, None, LiveStream]:
+        """Yield the seconds to wait before each further look."""
         operation = "wait_until_live"
         end = self._clock.monotonic() + timeout
         while True:
@@ -277,7 +291,7 @@ class StreamingPlatform:
                     operation=operation,
                 )
             reason = f": {stream.state_reason}" if stream.state_reason else ""
-            self._pause(end, timeout, operation, f"it is {stream.state or 'unknown'}{reason}")
+            yield self._pause(end, timeout, operation, f"it is {stream.state or 'unknown'}{reason}")
 
     def wait_until_playable(self, stream_id: str, timeout: float) -> str:
         """Wait until a viewer's player would get video, and return the playback URL.
@@ -289,6 +303,10 @@ class StreamingPlatform:
         Raises:
             PlatformTimeoutError: it is not playable after that time; the message tells why.
         """
+        return self._wait(self._until_playable(stream_id, timeout))
+
+    def _until_playable(self, stream_id: str, timeout: float) -> Generator[float, None, str]:
+        """Yield the seconds to wait before each further look."""
         end = self._clock.monotonic() + timeout
         url = self.get_playback_url(stream_id)
         while True:
@@ -296,7 +314,15 @@ class StreamingPlatform:
             reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
             if reason is None:
                 return url
-            self._pause(end, timeout, "wait_until_playable", reason)
+            yield self._pause(end, timeout, "wait_until_playable", reason)
+
+    def _wait(self, looks: Generator[float, None, _T]) -> _T:
+        while True:
+            try:
+                seconds = next(looks)
+            except StopIteration as seen:
+                return cast("_T", seen.value)
+            self._clock.sleep(seconds)
 
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
@@ -416,7 +442,7 @@ class StreamingPlatform:
             message, provider=self.provider, operation=operation, request_sent=False
         )
 
-    def _id(self, value: str, operation: str, *, what: str = "stream id") -> str:
+    def _id(self, value: object, operation: str, *, what: str = "stream id") -> str:
         if isinstance(value, Secret):
             raise self._invalid(f"a secret is not a {what}; pass credentials.stream_id", operation)
         if not isinstance(value, str):
@@ -431,8 +457,14 @@ class StreamingPlatform:
         except (TypeError, ValueError) as error:
             raise self._invalid(str(error), operation) from error
 
+    def _name(self, value: object, operation: str) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise self._invalid(f"a name is a str, not {type(value).__name__}", operation)
+        return value
+
     def _metadata(self, value: Mapping[str, str], operation: str) -> dict[str, str]:
-        for key, text in value.items():
+        given: list[tuple[object, object]] = list(value.items())
+        for key, text in given:
             if not isinstance(key, str) or not isinstance(text, str):
                 raise self._invalid(f"metadata is text to text; {key!r} is not", operation)
         return dict(value)
@@ -457,12 +489,12 @@ class StreamingPlatform:
             raise self._invalid(listing, operation)
         return made
 
-    def _pause(self, end: float, timeout: float, operation: str, seen: str) -> None:
+    def _pause(self, end: float, timeout: float, operation: str, seen: str) -> float:
         left = end - self._clock.monotonic()
-        if left <= 0:
+        if not left > 0:
             raise PlatformTimeoutError(
                 f"not within {timeout:g} s; last seen: {seen}",
                 provider=self.provider,
                 operation=operation,
             )
-        self._clock.sleep(min(_POLL, left))
+        return min(_POLL, left)

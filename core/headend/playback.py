@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from headend.fetch import FetchError, fetch
-from headend.hls import MasterPlaylist, MediaPlaylist, PlaylistError, parse_playlist
+from headend.hls import MasterPlaylist, MediaPlaylist, parse_playlist
 
 if TYPE_CHECKING:
     from headend.clock import Clock
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MAX_PLAYLIST: Final = 1 << 20
 _MAX_SEGMENT: Final = 64 << 20
+_NO_HEAD: Final = frozenset({403, 405, 501})
+"""What servers answer that do not know HEAD; signed addresses may allow GET alone."""
 
 
 def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
@@ -42,8 +44,14 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
         response = load(address, what, _MAX_PLAYLIST)
         return parse_playlist(response.body.decode("utf-8", "replace"), response.url)
 
-    def load_part(part: Segment | InitSection, what: str) -> None:
-        load(part.uri, what, _MAX_SEGMENT)
+    def check_media(part: Segment | InitSection, what: str) -> None:
+        # Asked for with HEAD, because whoever is given media is counted as a viewer.
+        left = max(end - clock.monotonic(), 0.0)
+        response = fetch(part.uri, timeout=left, max_bytes=0, method="HEAD")
+        if response.status in _NO_HEAD:
+            load(part.uri, what, _MAX_SEGMENT)
+        elif not response.ok or response.headers.get("content-length") == "0":
+            raise _NotYetError(f"{what} answers HTTP {response.status}")
 
     try:
         playlist = load_playlist(url, "the playlist")
@@ -55,9 +63,10 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
             return "the playlist has no segments yet"
         latest = playlist.segments[-1]
         if latest.init is not None:
-            load_part(latest.init, "the init section")
-        load_part(latest, "the latest segment")
-    except (_NotYetError, FetchError, PlaylistError) as error:
+            check_media(latest.init, "the init section")
+        check_media(latest, "the latest segment")
+    except (_NotYetError, FetchError, ValueError) as error:
+        # A ValueError is what a broken playlist or an address that is none gives.
         return str(error)
     return None
 

@@ -39,7 +39,7 @@ class EncodingPreset:
     video_bitrate: int
     audio_bitrate: int = 128_000
     frame_rate: int = 30
-    keyframe_interval: float = 2.0
+    keyframe_interval: float = attrs.field(default=2.0, converter=float)
     audio_sample_rate: int = 48_000
 
     def __attrs_post_init__(self) -> None:

@@ -7,6 +7,7 @@ and the way to send requests from its `ProviderContext`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -42,11 +43,13 @@ class ProviderContext:
         calls: sends every request.
         clock: tells the time and waits.
         random: the source of chance.
+        data_dir: the folder for what headend keeps on this machine; it may not exist yet.
     """
 
     calls: Calls
     clock: Clock
     random: Random
+    data_dir: Path
 
 
 @frozen(kw_only=True)
@@ -70,6 +73,7 @@ class CreateRequest:
     options: object = None
 
 
+@runtime_checkable
 class Provider(Protocol):
     """The operations that every provider has.
 

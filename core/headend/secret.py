@@ -47,7 +47,11 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
+        return hmac.compare_digest(self._bytes(), other._bytes())
+
+    def _bytes(self) -> bytes:
+        # Bytes of the environment that are no text come as lone surrogates.
+        return self._value.encode(errors="surrogatepass")
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))

@@ -9,12 +9,13 @@ A plugin's settings are a frozen attrs class; each field names its environment v
 
 The optional file that ``HEADEND_CONFIG`` names has a table ``[headend]`` for the settings of
 headend itself and one ``[providers.<name>]`` for each provider, with the fields' names as keys.
-The environment overrides the file, and arguments override both.  A variable that is empty counts
-as missing.
+The environment overrides the file, and arguments override both.  A value that is empty counts
+as missing, wherever it stands.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checka
 import attrs
 from attrs import field, frozen
 
-from headend.errors import ConfigurationError
+from headend.errors import ConfigurationError, PluginError
 from headend.secret import Secret
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ _HELP: Final = "headend.help"
 
 def setting(env: str, help: str) -> dict[str, str]:  # noqa: A002  # the word a reader expects
     """Return the metadata that makes an attrs field a setting.
+
+    The field's type is `str`, `Secret`, `bool`, `int`, `float`, `Path`, an `Enum` of texts or
+    ``tuple[str, ...]`` (in a variable: separated by commas), or one of these or `None`.
 
     Args:
         env: its environment variable.
@@ -72,7 +76,15 @@ class SettingInfo:
 
 
 def describe_settings(cls: type) -> tuple[SettingInfo, ...]:
-    """Return the settings that an attrs class declares."""
+    """Return the settings that an attrs class declares.
+
+    Raises:
+        TypeError: a field is no `setting`.
+    """
+    attributes = attrs.fields(attrs.resolve_types(cls))
+    for attribute in attributes:
+        if _ENV not in attribute.metadata:
+            raise TypeError(f"{cls.__qualname__}.{attribute.name} has no metadata=setting(...)")
     return tuple(
         SettingInfo(
             name=attribute.name,
@@ -81,7 +93,7 @@ def describe_settings(cls: type) -> tuple[SettingInfo, ...]:
             required=attribute.default is attrs.NOTHING,
             secret="Secret" in str(attribute.type),
         )
-        for attribute in attrs.fields(attrs.resolve_types(cls))
+        for attribute in attributes
     )
 
 
@@ -117,11 +129,11 @@ def load_settings(
         ]
 
     for name, info in fields.items():
-        if table and name in table:
-            given[name], labels[name] = table[name], f"{name} (file)"
-        if environ.get(info.env, "").strip():
+        if table and not _is_empty(table.get(name)):
+            given[name], labels[name] = table[name], f"{info.env} ({name} in the file)"
+        if not _is_empty(environ.get(info.env)):
             given[name], labels[name] = environ[info.env].strip(), info.env
-        if arguments and arguments.get(name) is not None:
+        if arguments and not _is_empty(arguments.get(name)):
             given[name], labels[name] = arguments[name], f"{info.env} (argument {name})"
         if name not in given and info.required:
             problems.append(f"{info.env}: is missing. {info.help}")
@@ -137,18 +149,31 @@ def load_settings(
     return made
 
 
+def _is_empty(value: object) -> bool:
+    text = value.reveal() if isinstance(value, Secret) else value
+    return text is None or (isinstance(text, str) and not text.strip())
+
+
 def structure_options(
     cls: type[_T], given: Mapping[str, object]
 ) -> tuple[_T | None, list[tuple[str, str]]]:
-    """Make an options object of an attrs class; an unknown name is a problem like a wrong value.
+    """Make an options object of an attrs class.
+
+    An unknown name and a missing option are problems like a wrong value.
 
     Returns:
         The object, or `None` if there are problems; and each problem as name and words.
     """
-    names = [attribute.name for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", cls))]
+    attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+    names = [attribute.name for attribute in attributes]
     unknown = [(name, _no_such(name, names, "option")) for name in given if name not in names]
+    missing = [
+        (attribute.name, "is missing")
+        for attribute in attributes
+        if attribute.default is attrs.NOTHING and attribute.name not in given
+    ]
     made, wrong = _structure(cls, {name: given[name] for name in given if name in names})
-    problems = unknown + wrong
+    problems = unknown + missing + wrong
     return (None if problems else made), problems
 
 
@@ -163,6 +188,8 @@ def _no_such(name: str, known: Iterable[str], what: str) -> str:
 def _structure(
     cls: type[_T], given: Mapping[str, object]
 ) -> tuple[_T | None, list[tuple[str, str]]]:
+    from cattrs import StructureHandlerNotFoundError
+
     converter = _converter()
     attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", cls)))
     values: dict[str, object] = {}
@@ -174,24 +201,53 @@ def _structure(
                 values[attribute.name] = converter.structure(
                     given[attribute.name], attribute.type or str
                 )
-            except (ValueError, TypeError) as error:
+            except StructureHandlerNotFoundError as error:
+                raise PluginError(
+                    f"{cls.__module__}.{cls.__qualname__}.{attribute.name} has a type that a "
+                    f"setting or option cannot have: {attribute.type}"
+                ) from error
+            except Exception as error:  # noqa: BLE001  # each type refuses in its own way
                 problems.append((attribute.name, str(error)))
         elif attribute.default is attrs.NOTHING:
             complete = False
     if not complete or problems:
         return None, problems
 
-    with attrs.validators.disabled():
+    try:
         made = cls(**values)
+    except (ValueError, TypeError) as error:
+        return None, _complaints(cls, values) or [(cls.__name__, _words(error))]
+    if isinstance(made, ChecksItself):
+        problems.extend(made.problems())
+    return (None if problems else made), problems
+
+
+def _complaints(cls: type[_T], values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Ask every validator, where making the object stops at the first that complains."""
+    attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
+    draft = cls.__new__(cls)
+    for attribute in attributes:
+        if attribute.name in values:
+            value = values[attribute.name]
+        elif isinstance(attribute.default, attrs.Factory):  # type: ignore[arg-type]  # a class that is typed as a function
+            made_by = attribute.default
+            value = made_by.factory(draft) if made_by.takes_self else made_by.factory()
+        else:
+            value = attribute.default
+        object.__setattr__(draft, attribute.name, value)
+    problems: list[tuple[str, str]] = []
     for attribute in attributes:
         if attribute.validator is not None:
             try:
-                attribute.validator(made, attribute, getattr(made, attribute.name))
+                attribute.validator(draft, attribute, getattr(draft, attribute.name))
             except (ValueError, TypeError) as error:
-                problems.append((attribute.name, str(error.args[0] if error.args else error)))
-    if not problems and isinstance(made, ChecksItself):
-        problems.extend(made.problems())
-    return (None if problems else made), problems
+                problems.append((attribute.name, _words(error)))
+    return problems
+
+
+def _words(error: Exception) -> str:
+    """Return the sentence of an error; those of attrs carry the attribute and the value as well."""
+    return str(error.args[0] if error.args else error)
 
 
 @runtime_checkable
@@ -266,8 +322,10 @@ def _to_int(value: object, _kind: type) -> int:
 def _to_float(value: object, _kind: type) -> float:
     try:
         if isinstance(value, (str, float, int)) and not isinstance(value, bool):
-            return float(value)
-    except ValueError:
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    except (ValueError, OverflowError):
         pass
     raise ValueError(f"must be a number, not {value!r}")
 
@@ -275,16 +333,20 @@ def _to_float(value: object, _kind: type) -> float:
 def _to_path(value: object, _kind: type) -> Path:
     if not isinstance(value, (str, Path)):
         raise TypeError(f"must be a path, not {type(value).__name__}")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"must be a path, not {str(value)!r}: no such user") from error
 
 
 def _to_enum(value: object, kind: type[Enum]) -> Enum:
     if isinstance(value, kind):
         return value
-    words = [str(member.value) for member in kind]
-    if isinstance(value, str) and value.lower() in words:
-        return kind(value.lower())
-    raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+    members = {str(member.value): member for member in kind}
+    for word, member in members.items():
+        if isinstance(value, str) and value.lower() == word.lower():
+            return member
+    raise ValueError(f"must be one of {', '.join(members)}, not {value!r}")
 
 
 def _to_names(value: object, _kind: type) -> tuple[str, ...]:
@@ -326,13 +388,13 @@ class Configuration:
     """The configuration file and the environment, read once.
 
     Attributes:
-        environ: the environment.
+        environ: the environment; it holds secrets, as does the file, so neither is in the repr.
         tables: the configuration file, empty where there is none.
         host: the settings of headend itself.
     """
 
-    environ: Mapping[str, str]
-    tables: Mapping[str, object]
+    environ: Mapping[str, str] = field(repr=False)
+    tables: Mapping[str, object] = field(repr=False)
     host: HostSettings
 
     @classmethod

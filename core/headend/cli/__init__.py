@@ -1,0 +1,1 @@
+"""The command line: it parses, calls `StreamingPlatform`, and prints; no logic of its own."""

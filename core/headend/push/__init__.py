@@ -17,9 +17,9 @@ from headend._exports import lazy_exports
 
 if TYPE_CHECKING:
     from headend.push.barcode import draw_barcode, read_frame_counter
-    from headend.push.encode import Encoder, encode
-    from headend.push.pattern import PatternSource
+    from headend.push.encoder import Encoder, encode
     from headend.push.errors import MediaExtraMissingError, PushError, SourceError, ViewerError
+    from headend.push.pattern import PatternSource
     from headend.push.sender import Push, PushStats, TagSink, push
     from headend.push.source import FileSource, MediaSource
     from headend.push.viewer import HlsViewer, ViewerStats
@@ -48,9 +48,14 @@ __getattr__, __dir__, _ = lazy_exports(
     __name__,
     {
         "headend.push.barcode": ("draw_barcode", "read_frame_counter"),
-        "headend.push.encode": ("Encoder", "encode"),
+        "headend.push.encoder": ("Encoder", "encode"),
         "headend.push.pattern": ("PatternSource",),
-        "headend.push.errors": ("MediaExtraMissingError", "PushError", "SourceError", "ViewerError"),
+        "headend.push.errors": (
+            "MediaExtraMissingError",
+            "PushError",
+            "SourceError",
+            "ViewerError",
+        ),
         "headend.push.sender": ("Push", "PushStats", "TagSink", "push"),
         "headend.push.source": ("FileSource", "MediaSource"),
         "headend.push.viewer": ("HlsViewer", "ViewerStats"),

@@ -39,10 +39,7 @@ A browser reads it from a canvas like this::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from headend.push.types import ReadableBytes
+from typing import Final
 
 __all__ = ["COUNTER_MODULUS", "draw_barcode", "read_frame_counter"]
 
@@ -56,10 +53,12 @@ COUNTER_MODULUS: Final = 1 << 24
 """Frame numbers start again at 0 here: after six days at 30 frames per second."""
 
 BLACK: Final = 16
+"""Luma of black (ITU-R BT.709, limited range)."""
+
 WHITE: Final = 235
+"""Luma of white (ITU-R BT.709, limited range)."""
 
 _CONTRAST: Final = 64
-# Offsets from the middle of a cell at which it is sampled, in quarters of half a cell.
 _SPREAD: Final = (-1, 0, 1)
 
 
@@ -85,9 +84,7 @@ def barcode_edges(width: int, height: int) -> tuple[list[int], list[int]]:
     return columns, lines
 
 
-def draw_barcode(
-    luma: memoryview, width: int, height: int, stride: int, frame_number: int
-) -> None:
+def draw_barcode(luma: memoryview, width: int, height: int, stride: int, frame_number: int) -> None:
     """Draw the barcode of a frame number into a luma plane.
 
     Args:
@@ -102,7 +99,7 @@ def draw_barcode(
     for row, mask in enumerate((0, 0xFFFFFFFF)):
         bits = word ^ mask
         line = b"".join(
-            (_WHITE if bits >> (CELLS - 1 - cell) & 1 else _BLACK)
+            bytes([WHITE if bits >> (CELLS - 1 - cell) & 1 else BLACK])
             * (columns[cell + 1] - columns[cell])
             for cell in range(CELLS)
         )
@@ -110,12 +107,8 @@ def draw_barcode(
             luma[y * stride : y * stride + width] = line
 
 
-_BLACK: Final = bytes([BLACK])
-_WHITE: Final = bytes([WHITE])
-
-
 def read_frame_counter(
-    luma: ReadableBytes, width: int, height: int, stride: int | None = None
+    luma: bytes | bytearray | memoryview, width: int, height: int, stride: int | None = None
 ) -> int | None:
     """Read the frame number off a picture.
 
@@ -132,16 +125,16 @@ def read_frame_counter(
     stride = width if stride is None else stride
     if width < CELLS or height < ROWS or len(luma) < stride * (height * 2 // ROWS):
         return None
-    sums = []
+    # Nine points around the middle of each cell, an eighth of a cell apart.
+    columns = [
+        [int((cell + 0.5 + spread / 8) * width / CELLS) for spread in _SPREAD]
+        for cell in range(CELLS)
+    ]
+    sums: list[list[int]] = []
     for row in range(2):
-        lines = [
-            int((row + 0.5 + spread / 8) * height / ROWS) * stride for spread in _SPREAD
-        ]
+        lines = [int((row + 0.5 + spread / 8) * height / ROWS) * stride for spread in _SPREAD]
         sums.append(
-            [
-                sum(luma[line + int((cell + 0.5 + spread / 8) * width / CELLS)] for line in lines for spread in _SPREAD)
-                for cell in range(CELLS)
-            ]
+            [sum(luma[line + column] for line in lines for column in cell) for cell in columns]
         )
     word = 0
     for above, below in zip(*sums, strict=True):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import struct
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias, Union
+from typing import Final, NamedTuple, TypeAlias
 
 from headend.rtmp.errors import ProtocolError
 from headend.rtmp.limits import Limits
@@ -49,9 +49,9 @@ class Date(NamedTuple):
     """Minutes, reserved by the specification: 0."""
 
 
-AmfValue: TypeAlias = Union[
-    float, bool, str, None, Undefined, Date, dict[str, "AmfValue"], list["AmfValue"]
-]
+AmfValue: TypeAlias = (
+    float | bool | str | Undefined | Date | dict[str, "AmfValue"] | list["AmfValue"] | None
+)
 """What can be written and what comes back."""
 
 _NUMBER, _BOOLEAN, _STRING, _OBJECT = 0x00, 0x01, 0x02, 0x03

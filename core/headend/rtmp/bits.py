@@ -21,14 +21,14 @@ class BitReader:
         self._left = len(data) * 8
 
     def u(self, count: int) -> int:
-        """Return the next `count` bits as an unsigned number: u(n) of ITU-T H.264, 7.2."""
+        """Return the next `count` bits as an unsigned number (ITU-T H.264, 7.2)."""
         if count > self._left:
             raise OutOfBitsError("the data ended inside a field")
         self._left -= count
         return (self._bits >> self._left) & ((1 << count) - 1)
 
     def ue(self) -> int:
-        """Return an unsigned Exp-Golomb number: ue(v) of ITU-T H.264, 9.1."""
+        """Return an unsigned Exp-Golomb number (ITU-T H.264, 9.1)."""
         zeros = 0
         while not self.u(1):
             zeros += 1
@@ -37,6 +37,6 @@ class BitReader:
         return (1 << zeros) - 1 + self.u(zeros)
 
     def se(self) -> int:
-        """Return a signed Exp-Golomb number: se(v) of ITU-T H.264, 9.1.1."""
+        """Return a signed Exp-Golomb number (ITU-T H.264, 9.1.1)."""
         code = self.ue()
         return (code + 1) // 2 if code % 2 else -(code // 2)

@@ -13,10 +13,12 @@ A timestamp or delta of 0xFFFFFF or more stands in 4 further bytes, which type 3
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from headend.rtmp.errors import ProtocolError
-from headend.rtmp.limits import Limits
+
+if TYPE_CHECKING:
+    from headend.rtmp.limits import Limits
 
 __all__ = ["ABORT", "DEFAULT_CHUNK_SIZE", "SET_CHUNK_SIZE", "ChunkReader", "ChunkWriter", "Message"]
 
@@ -53,19 +55,19 @@ class _ChunkStream:
     __slots__ = (
         "continuation",
         "delta",
+        "extended",
         "known",
         "length",
-        "marker",
         "partial",
         "stream_id",
         "timestamp",
         "type",
     )
 
-    def __init__(self, marker: bytes) -> None:
-        self.marker = marker  # the basic header of a type 3 chunk
-        self.continuation = marker  # the same with the extended timestamp, where there is one
+    def __init__(self) -> None:
+        self.continuation = b""  # the header that the further chunks of the message have
         self.known = False
+        self.extended = False
         self.timestamp = 0
         self.delta = 0
         self.length = 0
@@ -143,17 +145,17 @@ class ChunkReader:
                 number, size = 64 + buffer[position], 1
             else:
                 number, size = 64 + buffer[position] + 256 * buffer[position + 1], 2
-            marker = b"%c%b" % (first | 0xC0, buffer[position : position + size])
+            marker = bytes((first | 0xC0, *buffer[position : position + size]))
             position += size
         else:
-            marker = b"%c" % (first | 0xC0)
+            marker = bytes((first | 0xC0,))
 
         stream = self._streams.get(number)
         if stream is None:
             if len(self._streams) >= self._max_streams:
                 raise ProtocolError(f"more than {self._max_streams} chunk streams")
             # Committed only with the first whole chunk.
-            stream = _ChunkStream(marker)
+            stream = _ChunkStream()
         partial = stream.partial
         # librtmp begins a chunk stream with type 1; there is nothing that types 2 and 3 could mean.
         if fmt > 1 and not stream.known:
@@ -168,7 +170,7 @@ class ChunkReader:
             return None
         length, kind, stream_id = stream.length, stream.type, stream.stream_id
         if fmt == 3:
-            extended = len(stream.continuation) > len(stream.marker)
+            extended = stream.extended
             delta = stream.delta
         else:
             delta = int.from_bytes(buffer[fields : fields + 3], "big")
@@ -205,7 +207,7 @@ class ChunkReader:
             stream.timestamp = delta if fmt == 0 else (stream.timestamp + delta) & _WRAP
             stream.delta = delta
             stream.length, stream.type, stream.stream_id = length, kind, stream_id
-            stream.continuation = continuation
+            stream.extended, stream.continuation = extended, continuation
             stream.partial = partial = bytearray()
 
         # Chunks of this message behind this one, as far as they are there and nothing is between.
@@ -213,7 +215,7 @@ class ChunkReader:
         if rest and end < available:
             end += self._count_continuations(stream.continuation, end, rest, available)
         begun = len(partial)
-        partial += buffer[position:end] if position or end < available else buffer
+        partial += buffer[position:end]
         header = len(stream.continuation)
         for used in range(header if end > position + wanted else 0):
             # Each pass takes one column out: the bytes at one place of every header.

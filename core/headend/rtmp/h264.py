@@ -45,13 +45,12 @@ def _read(bits: BitReader) -> tuple[int, int]:
     bits.u(16)  # constraint flags, level
     bits.ue()  # seq_parameter_set_id
     chroma = _CHROMA_420
-    planes_apart = 0
     if profile in _HIGH_PROFILES:
         chroma = bits.ue()
         if chroma > _CHROMA_444:
             raise SpsError(f"chroma_format_idc is {chroma}")
         if chroma == _CHROMA_444:
-            planes_apart = bits.u(1)
+            bits.u(1)  # separate_colour_plane_flag
         bits.ue()  # bit_depth_luma_minus8
         bits.ue()  # bit_depth_chroma_minus8
         bits.u(1)  # qpprime_y_zero_transform_bypass_flag
@@ -73,8 +72,8 @@ def _read(bits: BitReader) -> tuple[int, int]:
     bits.u(1)  # direct_8x8_inference_flag
     if bits.u(1):  # frame_cropping_flag
         # Table 6-1 and equations 7-19 to 7-22: crop offsets count chroma samples.
-        subsampled_x = chroma in (1, 2) and not planes_apart
-        subsampled_y = chroma == _CHROMA_420 and not planes_apart
+        subsampled_x = chroma in (1, 2)
+        subsampled_y = chroma == _CHROMA_420
         unit_x = 2 if subsampled_x else 1
         unit_y = (2 if subsampled_y else 1) * (2 - frames_only)
         left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
@@ -102,8 +101,8 @@ def _skip_picture_order(bits: BitReader) -> None:
 
 def _skip_scaling_list(bits: BitReader, size: int) -> None:
     # 7.3.2.1.1.1: after a next scale of 0 the rest of the list is not sent.
-    last = following = 8
+    scale = 8
     for _ in range(size):
-        if following:
-            following = (last + bits.se()) % 256
-        last = following or last
+        scale = (scale + bits.se()) % 256
+        if not scale:
+            return

@@ -7,24 +7,30 @@ now, and whether there is a whole segment to watch.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import evolve, frozen
 
-from headend.models import StreamState
-from headend.rtmp.flv import AacConfig, AvcConfig, Tag, VideoFrame, parse_audio, parse_video
+from headend.plugin import StreamState
+from headend.rtmp.flv import (
+    AUDIO,
+    VIDEO,
+    AacConfig,
+    AudioFrame,
+    AvcConfig,
+    VideoFrame,
+    parse_audio,
+    parse_video,
+)
 from headend_local.packager import Packager
 from headend_local.rates import BitrateMeter, FrameRateMeter
 from headend_local.state import Totals
 from headend_local.viewers import Viewers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from headend.rtmp.flv import Tag
     from headend_local.state import LiveStreamRecord
-
-_AUDIO_TAG: Final = 8
-_VIDEO_TAG: Final = 9
 
 _LONGEST_GOOD_KEY_FRAME_INTERVAL: Final = 4.0
 """Seconds; players wait for a key frame, so with more they start late and lie far behind."""
@@ -161,27 +167,24 @@ class RunningLiveStream:
         """
         packager = self.packager
         assert packager is not None
-        if tag.type == _VIDEO_TAG:
-            match parse_video(tag.timestamp, tag.payload):
-                case AvcConfig() as config:
-                    packager.video_config(config)
-                case VideoFrame() as frame:
-                    self._frame_rate.add(frame.dts)
-                    packager.video(frame)
-                case None:
-                    pass
-        elif tag.type == _AUDIO_TAG:
-            match parse_audio(tag.timestamp, tag.payload):
-                case AacConfig() as config:
-                    packager.audio_config(config)
-                case None:
-                    pass
-                case frame:
-                    packager.audio(frame)
+        if tag.type == VIDEO:
+            self._take_video(packager, tag)
+        elif tag.type == AUDIO:
+            _take_audio(packager, tag)
         else:
             return
         self._media_at = self._clocks.monotonic()
         self._bitrate.add(len(tag.payload))
+
+    def _take_video(self, packager: Packager, tag: Tag) -> None:
+        match parse_video(tag.timestamp, tag.payload):
+            case AvcConfig() as config:
+                packager.video_config(config)
+            case VideoFrame() as frame:
+                self._frame_rate.add(frame.dts)
+                packager.video(frame)
+            case None:
+                pass
 
     def detach(self, *, dropped: bool, last_words: str | None = None) -> None:
         """Note that the encoder has left.
@@ -235,13 +238,13 @@ class RunningLiveStream:
 
     # ------------------------------------------------------------------ the viewers' side
 
-    async def wait_until(self, ready: Callable[[], bool], timeout: float) -> bool:
-        """Wait up to `timeout` seconds for `ready` to hold; it is asked at every change.
+    async def wait_until(self, ready: Callable[[], bool], patience: float) -> bool:
+        """Wait up to `patience` seconds for `ready` to hold; it is asked at every change.
 
         Returns what `ready` says at the end; at once when the server stops.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + patience
         while not ready() and not self._closing:
             changed = self._changed
             try:
@@ -286,7 +289,8 @@ class RunningLiveStream:
             case StreamState.INTERRUPTED if self.encoder is not None:
                 return "the encoder is connected but sends nothing"
             case StreamState.INTERRUPTED:
-                return "the encoder's connection broke; the session is held open for its return"
+                what = self._last_words or "is gone without a word"
+                return f"the encoder {what}; the session is held open for its return"
             case StreamState.IDLE:
                 return self._last_words
             case _:
@@ -315,10 +319,8 @@ class RunningLiveStream:
         interval = None if self.packager is None else self.packager.key_frame_interval
         if self.encoder is None or interval is None or interval <= _LONGEST_GOOD_KEY_FRAME_INTERVAL:
             return []
-        return [
-            f"key frames come {interval:.1f} s apart, so players start late and play far behind; "
-            "set the keyframe interval to 2 s in the encoder"
-        ]
+        late = f"key frames come {interval:.1f} s apart, so players start late and play far behind"
+        return [f"{late}; set the keyframe interval to 2 s in the encoder"]
 
     @property
     def bitrate(self) -> int | None:
@@ -335,7 +337,7 @@ class RunningLiveStream:
         return IngestDescription(
             width=None if video is None else video.width,
             height=None if video is None else video.height,
-            frame_rate=self._frame_rate.frames_per_second(),
+            frame_rate=None if video is None else self._frame_rate.frames_per_second(),
             key_frame_interval=packager.key_frame_interval,
             video_codec=None if video is None else video.codec,
             audio_codec=None if audio is None else audio.codec,
@@ -345,3 +347,13 @@ class RunningLiveStream:
     def totals(self) -> Totals:
         """What has added up over all sessions."""
         return Totals(self.viewers.peak, self.viewers.watch_time)
+
+
+def _take_audio(packager: Packager, tag: Tag) -> None:
+    match parse_audio(tag.timestamp, tag.payload):
+        case AacConfig() as config:
+            packager.audio_config(config)
+        case AudioFrame() as frame:
+            packager.audio(frame)
+        case None:
+            pass

@@ -15,6 +15,9 @@ _WINDOW: Final = 5
 _FRAMES: Final = 120
 """Frames that a frame rate is measured over."""
 
+_JUMP: Final = 10_000
+"""Milliseconds from frame to frame that only a clock which was set can explain."""
+
 
 class BitrateMeter:
     """Mean bitrate of the last five full seconds of a session.
@@ -55,8 +58,8 @@ class FrameRateMeter:
 
     def add(self, dts: int) -> None:
         """Count a frame with this decoding time in milliseconds."""
-        if self._times and dts <= self._times[-1]:
-            self._times.clear()  # the encoder's clock jumped: measure anew
+        if self._times and not 0 < dts - self._times[-1] < _JUMP:
+            self._times.clear()
         self._times.append(dts)
 
     def frames_per_second(self) -> float | None:

@@ -2,8 +2,8 @@
 
 Everything is in one folder.  SQLite keeps the live streams in a file that only its owner can read,
 in write-ahead mode and fully synchronous, so that what was answered with success is still there
-after a kill -9 or a power cut.  The database is opened for one process alone, and the lock dies with
-the process: two servers can never share a folder, and no stale lock file can keep one out.
+after a kill -9 or a power cut.  The database is opened for one process alone, and the lock dies
+with the process: two servers can never share a folder, and no stale lock file can keep one out.
 
 Stream keys are looked up by their SHA-256 and then compared in constant time, so the time that a
 refusal takes tells nothing about a key.
@@ -18,23 +18,23 @@ import json
 import os
 import sqlite3
 import stat
+from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from attrs import field, frozen
 
-from headend.errors import ConfigurationError
-from headend.secret import Secret
+from headend.plugin import ConfigurationError, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
-DATABASE_NAME: Final = "live-streams.sqlite3"
-TOKEN_NAME: Final = "token"  # noqa: S105 - the name of the file, not its content
-OWNER_NAME: Final = "server.json"
+DATABASE_FILE: Final = "live-streams.sqlite3"
+TOKEN_FILE: Final = "token"  # noqa: S105 - the name of the file, not its content
+OWNER_FILE: Final = "server.json"
 
 _SCHEMA_VERSION: Final = 1
 _APPLICATION_ID: Final = 0x48454144  # "HEAD": tells our database from somebody else's
@@ -57,6 +57,7 @@ CREATE TABLE live_streams (
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_SCHEMA_VERSION};
 """
+
 
 class Totals(NamedTuple):
     """What a live stream has added up over all its sessions: viewers at once, seconds watched."""
@@ -113,9 +114,7 @@ class State:
         self._random_bytes = random_bytes
 
     @classmethod
-    def open(
-        cls, folder: Path, *, random_bytes: Callable[[int], bytes] = os.urandom
-    ) -> State:
+    def open(cls, folder: Path, *, random_bytes: Callable[[int], bytes] = os.urandom) -> State:
         """Open the data folder, making what is missing in it.
 
         Args:
@@ -127,8 +126,8 @@ class State:
                 database is damaged, foreign, or of a newer version.  Nothing is deleted.
         """
         _prepare_folder(folder)
-        token = _read_or_make_token(folder / TOKEN_NAME, random_bytes)
-        path = folder / DATABASE_NAME
+        token = _read_or_make_token(folder / TOKEN_FILE, random_bytes)
+        path = folder / DATABASE_FILE
         _make_private(path)
         with _explained(folder):
             connection = _connect(path)
@@ -149,9 +148,15 @@ class State:
         """Close the database and let another server have the folder."""
         self._connection.close()
 
+    @staticmethod
+    def recorded_http_ports(folder: Path) -> list[int]:
+        """Return the HTTP port of the server that last had this folder open, if it is known."""
+        owner = _read_owner(folder)
+        return [] if owner is None else [owner["http_port"]]
+
     def record_owner(self, identity: Mapping[str, object]) -> None:
         """Write down who has the folder open, for the error that a second server gives."""
-        path = self.folder / OWNER_NAME
+        path = self.folder / OWNER_FILE
         _make_private(path)
         path.write_text(json.dumps(identity), encoding="utf-8")
 
@@ -261,15 +266,6 @@ class State:
         return Secret(_url_safe(self._random_bytes(24)))
 
 
-def read_token(folder: Path) -> Secret:
-    """Return the control token that the server of this data folder expects.
-
-    Raises:
-        FileNotFoundError: no server has ever used the folder.
-    """
-    return Secret((folder / TOKEN_NAME).read_text(encoding="utf-8").strip())
-
-
 def _digest(key: Secret) -> bytes:
     return hashlib.sha256(key.reveal().encode()).digest()
 
@@ -357,7 +353,7 @@ def _read_or_make_token(path: Path, random_bytes: Callable[[int], bytes]) -> Sec
     if not path.exists():
         # Written beside and linked into place, so that a reader sees a whole token or none, and
         # of two servers that start at once the first one's token stays.
-        draft = path.with_name(f"{TOKEN_NAME}.{random_bytes(6).hex()}")
+        draft = path.with_name(f"{TOKEN_FILE}.{random_bytes(6).hex()}")
         _make_private(draft)
         draft.write_text(_url_safe(random_bytes(32)) + "\n", encoding="utf-8")
         try:
@@ -386,7 +382,7 @@ def _publish(draft: Path, path: Path) -> None:
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
     """Turn what SQLite says into what the user can do about it."""
-    path = folder / DATABASE_NAME
+    path = folder / DATABASE_FILE
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -404,47 +400,58 @@ def _explained(folder: Path) -> Iterator[None]:
 
 
 def _owner(folder: Path) -> str:
-    try:
-        owner = json.loads((folder / OWNER_NAME).read_text(encoding="utf-8"))
-        return (
-            f"another headend server (process {owner['pid']}, RTMP port {owner['rtmp_port']}, "
-            f"HTTP port {owner['http_port']})"
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    owner = _read_owner(folder)
+    if owner is None:
         return "another headend server"
+    return (
+        f"another headend server (process {owner['pid']}, RTMP port {owner['rtmp_port']}, "
+        f"HTTP port {owner['http_port']})"
+    )
+
+
+def _read_owner(folder: Path) -> dict[str, int] | None:
+    try:
+        owner = json.loads((folder / OWNER_FILE).read_text(encoding="utf-8"))
+        return {key: int(owner[key]) for key in ("pid", "rtmp_port", "http_port")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=0.0)
     try:
-        # Exclusive before WAL: the lock is then held until the connection, or the process, ends.
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        # What is deleted, an ended live stream's key above all, is overwritten.
-        connection.execute("PRAGMA secure_delete = ON")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if tables == version == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-            elif application != _APPLICATION_ID:
-                raise ConfigurationError(
-                    f"{path} is a database of another program; move it away or choose another "
-                    "folder with --data-dir"
-                )
-            elif version > _SCHEMA_VERSION:
-                raise ConfigurationError(
-                    f"the database {path} was written by a newer headend-local; update headend-local "
-                    "or choose another folder with --data-dir"
-                )
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+        _prepare(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # Exclusive before WAL: the lock is then held until the connection, or the process, ends.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    # What is deleted, an ended live stream's key above all, is overwritten.
+    connection.execute("PRAGMA secure_delete = ON")
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables == version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+        elif application != _APPLICATION_ID:
+            raise ConfigurationError(
+                f"{path} is a database of another program; move it away or choose another "
+                "folder with --data-dir"
+            )
+        elif version > _SCHEMA_VERSION:
+            raise ConfigurationError(
+                f"the database {path} was written by a newer headend-local; update "
+                "headend-local or choose another folder with --data-dir"
+            )
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)

@@ -1,0 +1,5 @@
+"""``python -m headend`` is the command ``headend``."""
+
+from headend.cli.main import main
+
+main()

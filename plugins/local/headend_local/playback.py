@@ -1,0 +1,246 @@
+"""What viewers fetch: playlists, media, the player page and what it shows.
+
+The low-latency rules are those of draft-pantos-hls-rfc8216bis: blocking playlist reload (section
+6.2.5.2) and part requests that wait for a hinted part (6.2.6).  Requests that may be answered later
+wait for the packager's next change; nothing polls.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from headend_local.live_stream import RunningLiveStream
+    from headend_local.packager import Packager
+    from headend_local.registry import Registry
+
+_PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+_MEDIA_TYPE: Final = "video/mp4"
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_SHORT: Final = {"Cache-Control": "max-age=60"}
+
+_PLAYER: Final = Path(__file__).parent / "player"
+_PLAYER_TYPES: Final = {
+    "player.js": "text/javascript; charset=utf-8",
+    "player.css": "text/css; charset=utf-8",
+}
+_PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "media-src 'self' blob:; base-uri 'none'; form-action 'none'"
+)
+
+_PATIENCE: Final = 6.0
+"""Seconds that a request may wait: three target durations (6.2.5.2) of 2 s segments."""
+
+_VIEWER_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+
+
+class Playback:
+    """The endpoints for viewers.
+
+    Args:
+        registry: the live streams.
+        random_bytes: gives so many unguessable bytes.
+    """
+
+    def __init__(self, registry: Registry, random_bytes: Callable[[int], bytes]) -> None:
+        self._registry = registry
+        self._random_bytes = random_bytes
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        one = "/live/{id}"
+        return [
+            Route(one, self.page_address),
+            Route(one + "/", self.page),
+            Route(one + "/index.m3u8", self.low_latency_master),
+            Route(one + "/plain.m3u8", self.plain_master),
+            Route(one + "/media.m3u8", self.low_latency_media),
+            Route(one + "/media-plain.m3u8", self.plain_media),
+            Route(one + "/status.json", self.status),
+            Route(one + "/{name}", self.media),
+            Route("/player/{name}", self.player_file),
+        ]
+
+    # ------------------------------------------------------------------ playlists
+
+    async def low_latency_master(self, request: Request) -> Response:
+        """Answer the multivariant playlist for low latency."""
+        return self._master(request, low_latency=True)
+
+    async def plain_master(self, request: Request) -> Response:
+        """Answer the multivariant playlist for players without low latency."""
+        return self._master(request, low_latency=False)
+
+    def _master(self, request: Request, *, low_latency: bool) -> Response:
+        packager = self._listed(self._find(request))
+        viewer = base64.urlsafe_b64encode(self._random_bytes(12)).decode()
+        return _playlist(packager.master_playlist(low_latency=low_latency, query=f"v={viewer}"))
+
+    async def low_latency_media(self, request: Request) -> Response:
+        """Answer the media playlist, waiting for the position that the player asks for."""
+        live_stream = self._find(request)
+        packager = self._listed(live_stream)
+        position = _position(request)
+        if position is not None and not packager.ended:
+            await self._wait_for(live_stream, packager, position)
+        return self._media_playlist(request, live_stream, packager, low_latency=True)
+
+    async def plain_media(self, request: Request) -> Response:
+        """Answer the media playlist as it is."""
+        live_stream = self._find(request)
+        packager = self._listed(live_stream)
+        return self._media_playlist(request, live_stream, packager, low_latency=False)
+
+    async def _wait_for(
+        self, live_stream: RunningLiveStream, packager: Packager, position: tuple[int, int | None]
+    ) -> None:
+        msn, part = position
+        if msn > packager.next_position[0] + 1:
+            raise HTTPException(400, "_HLS_msn is too far ahead of the playlist", _NO_STORE)
+        # When the time is up the list goes out as it is: an encoder that reconnects may take
+        # longer, and players give up for good after a few errors.
+        await live_stream.wait_until(lambda: packager.ended or packager.has(msn, part), _PATIENCE)
+
+    def _media_playlist(
+        self,
+        request: Request,
+        live_stream: RunningLiveStream,
+        packager: Packager,
+        *,
+        low_latency: bool,
+    ) -> Response:
+        token = _viewer_token(request)
+        if request.method == "GET":
+            live_stream.viewers.seen(_viewer(request, token))
+        query = f"v={token}" if token else ""
+        return _playlist(packager.media_playlist(low_latency=low_latency, query=query))
+
+    # ------------------------------------------------------------------ media
+
+    async def media(self, request: Request) -> Response:
+        """Answer an init section, a segment or a part; one that is about to come is waited for."""
+        live_stream = self._find(request)
+        packager = live_stream.packager
+        name = request.path_params["name"]
+        if packager is None:
+            raise _nothing_here()
+        if packager.is_expected(name):
+            await live_stream.wait_until(lambda: not packager.is_expected(name), _PATIENCE)
+        resource = packager.resource(name)
+        if resource is None:
+            raise _nothing_here()
+        if request.method == "GET" and resource.kind != "init":
+            live_stream.viewers.delivered(
+                _viewer(request, _viewer_token(request)),
+                msn=resource.msn,
+                part=resource.part,
+                duration=resource.duration,
+            )
+        return Response(resource.body, media_type=_MEDIA_TYPE, headers=_SHORT)
+
+    # ------------------------------------------------------------------ the player page
+
+    async def page_address(self, request: Request) -> Response:
+        """Send to the address with the slash: the page's own addresses are relative to it."""
+        return RedirectResponse(f"/live/{self._find(request).record.id}/", 308)
+
+    async def page(self, request: Request) -> Response:
+        """Answer the player page."""
+        record = self._find(request).record
+        template = (_PLAYER / "index.html").read_text(encoding="utf-8")
+        title = html.escape(record.name or "Live stream")
+        return HTMLResponse(
+            template.replace("{{title}}", title),
+            headers={
+                **_NO_STORE,
+                "Content-Security-Policy": _PAGE_POLICY,
+                "Referrer-Policy": "no-referrer",
+            },
+        )
+
+    async def player_file(self, request: Request) -> Response:
+        """Answer the page's script or style."""
+        name = request.path_params["name"]
+        path = _PLAYER / name
+        if name not in _PLAYER_TYPES or not path.is_file():
+            raise _nothing_here()
+        content_type = {"Content-Type": _PLAYER_TYPES[name]}
+        return Response(path.read_bytes(), headers=_NO_STORE | content_type)
+
+    async def status(self, request: Request) -> Response:
+        """Tell a viewer what is going on."""
+        live_stream = self._find(request)
+        return JSONResponse(
+            {
+                "state": live_stream.state.value,
+                "message": live_stream.viewer_message,
+                "viewer_count": live_stream.viewers.count,
+            },
+            headers=_NO_STORE,
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _find(self, request: Request) -> RunningLiveStream:
+        live_stream = self._registry.find(request.path_params["id"])
+        if live_stream is None:
+            raise HTTPException(404, "there is no such live stream", _NO_STORE)
+        return live_stream
+
+    def _listed(self, live_stream: RunningLiveStream) -> Packager:
+        packager = live_stream.packager
+        if packager is None or not packager.listed:
+            raise HTTPException(404, live_stream.viewer_message, _NO_STORE)
+        return packager
+
+
+def _nothing_here() -> HTTPException:
+    return HTTPException(404, "there is nothing at this address", _NO_STORE)
+
+
+def _playlist(text: str) -> Response:
+    return Response(text, media_type=_PLAYLIST_TYPE, headers=_NO_STORE)
+
+
+def _position(request: Request) -> tuple[int, int | None] | None:
+    """Return the media sequence number and part index that the player waits for, if any."""
+    msn, part = (_directive(request, name) for name in ("_HLS_msn", "_HLS_part"))
+    if msn is None:
+        if part is not None:
+            raise HTTPException(400, "_HLS_part needs _HLS_msn", _NO_STORE)
+        return None
+    return msn, part
+
+
+def _directive(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise HTTPException(400, f"{name} must be a number", _NO_STORE)
+    return int(text)
+
+
+def _viewer_token(request: Request) -> str | None:
+    token = request.query_params.get("v", "")
+    return token if _VIEWER_TOKEN.fullmatch(token) else None
+
+
+def _viewer(request: Request, token: str | None) -> str:
+    """Tell viewers apart: by the token, else by the address they come from."""
+    if token is not None:
+        return f"v={token}"
+    return f"from {request.client.host if request.client else 'nowhere'}"

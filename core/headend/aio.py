@@ -15,8 +15,7 @@ import anyio
 import anyio.to_thread
 from attrs import frozen
 
-from headend.platform import StreamingPlatform
-from headend.platform import open as open_platform
+from headend.platform import StreamingPlatform, open as open_platform
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -73,11 +72,11 @@ class _Seen(Generic[_T]):
 
 
 def _waiting(
-    method: Callable[[StreamingPlatform, str, float], _T],
-    looks: Callable[[StreamingPlatform, str, float], Generator[float, None, _T]],
-) -> Callable[[AsyncStreamingPlatform, str, float], Coroutine[None, None, _T]]:
-    async def run(self: AsyncStreamingPlatform, stream_id: str, timeout: float) -> _T:  # noqa: ASYNC109  # the same arguments as the method
-        steps = looks(self._platform, stream_id, timeout)
+    method: Callable[Concatenate[StreamingPlatform, _P], _T],
+    looks: Callable[Concatenate[StreamingPlatform, _P], Generator[float, None, _T]],
+) -> Callable[Concatenate[AsyncStreamingPlatform, _P], Coroutine[None, None, _T]]:
+    async def run(self: AsyncStreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        steps = looks(self._platform, *args, **kwargs)
         while not isinstance(look := await self._run(partial(_look, steps)), _Seen):
             await self._sleep(look)
         return look.value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from math import isfinite
+from math import inf
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen, validators
@@ -131,7 +131,7 @@ def _utc(value: datetime | None) -> datetime | None:
 
 
 def _not_negative(_instance: object, attribute: Attribute[_Number], value: _Number) -> None:
-    if value is not None and not (value >= 0 and isfinite(value)):
+    if value is not None and not 0 <= value < inf:
         raise ValueError(
             f"{attribute.name} is {value}: a platform's word for unknown must become None"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
@@ -34,7 +35,7 @@ from headend.provider import (
     Simulcasts,
 )
 from headend.secret import Secret
-from headend.settings import Configuration, structure_options
+from headend.settings import Configuration, structure_options, unknown_options
 from headend.spec import Capability
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ _T = TypeVar("_T")
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
 _PROBE_TIMEOUT: Final = 10.0
+_LOOKS_PER_STATE: Final = 5
+"""Looks at a playback URL for each question to the platform whether the live stream exists."""
 
 
 def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
@@ -309,12 +312,16 @@ class StreamingPlatform:
         """Yield the seconds to wait before each further look."""
         end = self._clock.monotonic() + timeout
         url = self.get_playback_url(stream_id)
-        while True:
+        for look in count(1):
             left = max(end - self._clock.monotonic(), _POLL)
             reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
             if reason is None:
-                return url
+                break
+            if look % _LOOKS_PER_STATE == 0:
+                # One that was ended meanwhile will not become playable.
+                self.get_live_stream(stream_id)
             yield self._pause(end, timeout, "wait_until_playable", reason)
+        return url
 
     def _wait(self, looks: Generator[float, None, _T]) -> _T:
         while True:
@@ -422,9 +429,9 @@ class StreamingPlatform:
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:
             can = ", ".join(sorted(self.capabilities)) or "none"
+            reason = "" if what == capability else f": it lacks the capability {capability}"
             raise UnsupportedError(
-                f"{self.provider} does not support {what}: it lacks the capability {capability}; "
-                f"it has {can}",
+                f"{self.provider} does not support {what}{reason}; its capabilities are {can}",
                 provider=self.provider,
                 feature=capability,
             )
@@ -478,12 +485,9 @@ class StreamingPlatform:
                     feature=min(given),
                 )
             return None
+        for name, what in unknown_options(self._options_class, given):
+            raise UnsupportedError(f"option {name}: {what}", provider=self.provider, feature=name)
         made, problems = structure_options(cast("type[object]", self._options_class), given)
-        for name, what in problems:
-            if what.startswith("no such option"):
-                raise UnsupportedError(
-                    f"option {name}: {what}", provider=self.provider, feature=name
-                )
         if problems:
             listing = "; ".join(f"option {name}: {what}" for name, what in problems)
             raise self._invalid(listing, operation)

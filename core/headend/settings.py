@@ -154,26 +154,27 @@ def _is_empty(value: object) -> bool:
     return text is None or (isinstance(text, str) and not text.strip())
 
 
+def unknown_options(cls: type, given: Iterable[str]) -> list[tuple[str, str]]:
+    """Return those of the `given` names that an options class does not have, each with words."""
+    names = [attribute.name for attribute in attrs.fields(cls)]
+    return [(name, _no_such(name, names, "option")) for name in given if name not in names]
+
+
 def structure_options(
     cls: type[_T], given: Mapping[str, object]
 ) -> tuple[_T | None, list[tuple[str, str]]]:
-    """Make an options object of an attrs class.
-
-    An unknown name and a missing option are problems like a wrong value.
+    """Make an options object of an attrs class that knows all the `given` names.
 
     Returns:
         The object, or `None` if there are problems; and each problem as name and words.
     """
-    attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
-    names = [attribute.name for attribute in attributes]
-    unknown = [(name, _no_such(name, names, "option")) for name in given if name not in names]
     missing = [
         (attribute.name, "is missing")
-        for attribute in attributes
+        for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", cls))
         if attribute.default is attrs.NOTHING and attribute.name not in given
     ]
-    made, wrong = _structure(cls, {name: given[name] for name in given if name in names})
-    problems = unknown + missing + wrong
+    made, wrong = _structure(cls, given)
+    problems = missing + wrong
     return (None if problems else made), problems
 
 

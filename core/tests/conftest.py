@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import ModuleType
 
-    from headend.provider import Provider
+    from headend_acme.provider import AcmeProvider
 
 PLUGINS = Path(__file__).parent / "plugins"
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -186,7 +186,7 @@ class Opened:
         self._clock = clock
         self._folder = folder
 
-    def __call__(self, name: str = "acme") -> tuple[StreamingPlatform, Provider]:
+    def __call__(self, name: str = "acme") -> tuple[StreamingPlatform, AcmeProvider]:
         """Return the platform, and the provider in it."""
         package = importlib.import_module("headend_acme")
         spec = next(spec for spec in package.headend_providers() if spec.name == name)
@@ -229,9 +229,7 @@ class Ran:
 
 
 @pytest.fixture
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Ran]:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """Run ``headend`` with arguments, in this process."""
     from headend.cli.main import main
 
@@ -266,5 +264,3 @@ def python() -> Callable[..., Ran]:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
-
-

@@ -9,8 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import headend
 import headend.plugin
@@ -63,7 +62,9 @@ def test_the_tree_in_the_docstring_is_the_real_tree() -> None:
     """Each class stands below its parent, in the order of the source."""
     shown: dict[str, str | None] = {}
     parents: dict[int, str] = {}
-    for indent, name in re.findall(r"^    ([│├└─ ]*)(\w+Error)\b", str(errors.__doc__), re.M):
+    for indent, name in re.findall(
+        r"^    ([│├└─ ]*)(\w+Error)\b", str(errors.__doc__), re.MULTILINE
+    ):
         depth = len(indent) // 4
         shown[name] = parents.get(depth - 1)
         parents[depth] = name
@@ -115,8 +116,7 @@ def test_what_may_succeed_later_is_retryable(kind: type[PlatformError]) -> None:
     error = kind("no", provider="acme", operation="check_health")
 
     assert error.retryable == (
-        kind.__name__
-        in {"RateLimitedError", "PlatformUnavailableError", "PlatformTimeoutError"}
+        kind.__name__ in {"RateLimitedError", "PlatformUnavailableError", "PlatformTimeoutError"}
     )
 
 
@@ -127,7 +127,7 @@ def test_a_provider_can_tell_that_it_is_otherwise() -> None:
 
 
 def examples() -> list[HeadendError]:
-    platform = [kind("no", **FULL) for kind in PLATFORM_CLASSES]  # type: ignore[arg-type]
+    platform = [kind("no", **FULL) for kind in PLATFORM_CLASSES]
     return [
         *platform,
         HeadendError("closed"),

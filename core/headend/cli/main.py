@@ -129,7 +129,7 @@ def _load_foreign(entry_point: EntryPoint) -> click.Command:
     change = f"change {_origin(entry_point)}"
     try:
         command: object = entry_point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"the command {entry_point.name} cannot be loaded: "
             f"{type(error).__name__}: {error} ({change})"
@@ -180,8 +180,4 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe left; nobody is there to be told.
-        sys.stderr.close()
-        sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)

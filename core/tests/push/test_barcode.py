@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import av
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from headend.presets import PRESETS
 from headend.push import barcode

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from headend.presets import preset
 from headend.push import FileSource, PatternSource, Push, PushStats, SourceError, push

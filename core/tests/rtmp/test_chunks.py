@@ -6,8 +6,7 @@ import itertools
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from headend.rtmp.chunks import ChunkReader, ChunkWriter, Message
 from headend.rtmp.errors import ProtocolError

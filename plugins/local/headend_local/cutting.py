@@ -18,7 +18,7 @@ LONGEST_FIRST_SEGMENT: Final = 12.0
 # of the part target.
 _SHORTEST_PART: Final = 0.85
 # Encoders' clocks wander by some milliseconds: a group of "2 s" may come as 1.99 s or as 2.01 s.
-_SHORT_OF_SEGMENT: Final = 0.05
+_TOLERANCE: Final = 0.05
 _OVER_WHOLE_SECONDS: Final = 0.1
 
 
@@ -67,8 +67,13 @@ class CuttingRules:
 
     @property
     def shortest_segment(self) -> float:
-        """The duration from which on a segment ends at a key frame."""
-        return self.segment_duration * (1 - _SHORT_OF_SEGMENT)
+        """The duration from which on a segment counts as one of full length."""
+        return self.segment_duration * (1 - _TOLERANCE)
+
+    @property
+    def latest_key_frame(self) -> float:
+        """How long to go on for a key frame that is due after the segment duration."""
+        return self.segment_duration * (1 + _TOLERANCE)
 
     def longest_segment(self, scale: int) -> int:
         """Ticks that no segment exceeds, with `scale` ticks to the second.
@@ -117,6 +122,7 @@ class Cutter:
         self._samples: list[tuple[LeadSample, int]] = []
         self._part_start = 0
         self._segment_start = 0
+        self._newest_key = 0
 
     @property
     def newest(self) -> int:
@@ -159,6 +165,8 @@ class Cutter:
         elif end - self._part_start > self._part and self._long_enough(start):
             yield self._end_part(start)
         self._samples.append((sample, duration))
+        if sample.key:
+            self._newest_key = start
         while True:
             longest = self._rules.longest_segment(self.scale)
             at = min(self._part_start + self._part, self._segment_start + longest)
@@ -172,12 +180,21 @@ class Cutter:
         usual = duration if self._last_duration is None else min(duration, self._last_duration)
         self._last_duration = duration
         elapsed = end - self._segment_start
-        if (
-            before_key and elapsed >= self._rules.shortest_segment * self.scale
-        ) or elapsed + usual > longest:
+        if (before_key and self._ends_at_key(end)) or elapsed + usual > longest:
             yield from self._end_segment(end)
         elif end - self._part_start + usual > self._part and self._long_enough(end):
             yield self._end_part(end)
+
+    def _ends_at_key(self, end: int) -> bool:
+        """Whether the segment ends at the key frame that comes at `end`."""
+        elapsed = end - self._segment_start
+        if elapsed >= self._rules.segment_duration * self.scale:
+            return True
+        if elapsed < self._rules.shortest_segment * self.scale:
+            return False
+        # A little early: only if the next key frame would be late.
+        next_key_frame = elapsed + end - self._newest_key
+        return next_key_frame > self._rules.latest_key_frame * self.scale
 
     def _long_enough(self, end: int) -> bool:
         return end - self._part_start >= _SHORTEST_PART * self._part

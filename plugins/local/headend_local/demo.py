@@ -116,14 +116,14 @@ class _Demo:
             self._wait_until_playable(started + _PLAYABLE_WITHIN)
         self._seconds_to_playable = round(time.monotonic() - started, 3)
         self._viewer = self._stack.enter_context(HlsViewer(credentials.playback_url))
-        self._console.print(
-            f"It can be watched, {self._seconds_to_playable:.1f} s after the encoder started. "
-            "Ctrl-C ends it."
-        )
 
     def show(self, seconds: float | None) -> None:
         from rich.live import Live
 
+        self._console.print(
+            f"It can be watched, {self._seconds_to_playable:.1f} s after the encoder started. "
+            "Ctrl-C ends it."
+        )
         end = None if seconds is None else time.monotonic() + seconds
         first = time.monotonic() + _FIRST_SEGMENT_WITHIN
         with Live(console=self._console, auto_refresh=False, transient=True) as live:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from headend_local.registry import Registry
 
 log = logging.getLogger(__name__)
+
+_FAREWELL: Final = 0.3
+"""Seconds that encoders have to hang up when the server stops."""
 
 
 @frozen(kw_only=True)
@@ -65,13 +69,17 @@ class IngestServer:
         self._server = await loop.create_server(lambda: EncoderConnection(self), sock=listener)
 
     async def stop(self) -> None:
-        """Accept nobody any more and send everyone away, waiting until they are gone."""
+        """Accept nobody any more and send everyone away; who does not go is cut off."""
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
             connection.disconnect("the server is stopping")
-        gone = [connection.gone.wait() for connection in self.connections]
-        await asyncio.gather(*gone)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                for connection in list(self.connections):
+                    await connection.gone.wait()
+        for connection in list(self.connections):
+            connection.abort()
 
 
 class EncoderConnection(asyncio.Protocol):
@@ -147,6 +155,11 @@ class EncoderConnection(asyncio.Protocol):
         self._session.end_publish(reason)
         self._leave_live_stream(dropped=False, last_words=reason)
         self._flush_and_leave()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        assert self._transport is not None
+        self._transport.abort()
 
     # ------------------------------------------------------------------ inside
 

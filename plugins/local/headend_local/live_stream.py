@@ -133,7 +133,7 @@ class RunningLiveStream:
         self._last_words: str | None = None
         self._playlist_ended_at: float | None = None
         self._ended = False
-        self._closing = False
+        self._stopping = False
         self._changed = asyncio.Event()
 
     # ------------------------------------------------------------------ the encoder's side
@@ -207,9 +207,9 @@ class RunningLiveStream:
             self.encoder.disconnect("this live stream has ended")
         self._end_playlist()
 
-    def close(self) -> None:
-        """Release everyone who waits, because the server stops."""
-        self._closing = True
+    def release(self) -> None:
+        """Answer everyone who waits, because the server stops."""
+        self._stopping = True
         self._wake()
 
     def set_enabled(self, *, enabled: bool) -> None:
@@ -245,7 +245,7 @@ class RunningLiveStream:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        while not ready() and not self._closing:
+        while not ready() and not self._stopping:
             changed = self._changed
             try:
                 async with asyncio.timeout_at(deadline):

@@ -464,7 +464,7 @@ class Packager:
         return self._newest_video - self._silent_since < _SILENT
 
     def _forget_old_audio(self) -> None:
-        while self._units and self._units[0].time < self._units[-1].time - _LONGEST_LEAD:
+        while self._units and self._units[0].time < self._units[-1].time - _SILENT:
             self._units.popleft()
 
     def _finish(self, period: _Period, *, with_all_audio: bool = False) -> None:
@@ -472,6 +472,8 @@ class Packager:
         if period.finished:
             return
         end = period.cutter.usual_end
+        if period.cutter.newest == 0:
+            end += period.lead
         if with_all_audio and period.video is not None and period.next_decode_time is not None:
             assert period.audio is not None
             audio_end = -(-period.next_decode_time * _MILLISECONDS // period.audio.sample_rate)

@@ -32,9 +32,11 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SHORT: Final = {"Cache-Control": "max-age=60"}
 
 _PLAYER: Final = Path(__file__).parent / "player"
+_PLAYER_FILE: Final = re.compile(r"[a-z0-9-]+\.(js|css|svg)")
 _PLAYER_TYPES: Final = {
-    "player.js": "text/javascript; charset=utf-8",
-    "player.css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -172,13 +174,12 @@ class Playback:
         )
 
     async def player_file(self, request: Request) -> Response:
-        """Answer the page's script or style."""
-        name = request.path_params["name"]
-        path = _PLAYER / name
-        if name not in _PLAYER_TYPES or not path.is_file():
+        """Answer a script, style or picture of the page."""
+        name = _PLAYER_FILE.fullmatch(request.path_params["name"])
+        if name is None or not (_PLAYER / name[0]).is_file():
             raise _nothing_here()
-        content_type = {"Content-Type": _PLAYER_TYPES[name]}
-        return Response(path.read_bytes(), headers=_NO_STORE | content_type)
+        content_type = {"Content-Type": _PLAYER_TYPES[name[1]]}
+        return Response((_PLAYER / name[0]).read_bytes(), headers=_NO_STORE | content_type)
 
     async def status(self, request: Request) -> Response:
         """Tell a viewer what is going on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -31,7 +32,7 @@ from headend.plugin import (
     StreamNotFoundError,
     StreamState,
 )
-from headend_local.settings import is_token
+from headend_local.settings import TOKEN_FILE, is_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,11 +54,6 @@ ENABLE: Final = Operation("enable_live_stream", writes=True)
 DISABLE: Final = Operation("disable_live_stream", writes=True)
 END: Final = Operation("end_live_stream", writes=True)
 HEALTH: Final = Operation("check_health", writes=False)
-
-TOKEN_FILE: Final = "token"  # noqa: S105  # a file's name
-"""The file in the data folder in which the server keeps its control token."""
-
-_NOT_FOUND: Final = 404
 
 _PAGE: Final = 100
 
@@ -331,7 +327,7 @@ class _Answer:
         value = self.data.get(name)
         if value is None:
             return None
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < inf:
             raise self.broken(f"{name} is not a number")
         return value
 

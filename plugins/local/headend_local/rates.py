@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _WINDOW: Final = 5
 """Seconds that a bitrate is the mean of: two or more groups of pictures of a usual encoder."""
 
-_FRAMES: Final = 120
+_FRAMES: Final = 300
 """Frames that a frame rate is measured over."""
 
 _JUMP: Final = 10_000

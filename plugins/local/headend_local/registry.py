@@ -179,11 +179,10 @@ class Registry:
             self._state.save_totals(changed)
             self._saved.update(changed)
 
-    def close(self) -> None:
-        """Release everyone who waits and write the totals."""
+    def release(self) -> None:
+        """Answer everyone who waits, because the server stops."""
         for running in (*self._live_streams.values(), *self._ended.values()):
-            running.close()
-        self.save_totals()
+            running.release()
 
     def _running(self, record: LiveStreamRecord) -> RunningLiveStream:
         return RunningLiveStream(

@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import threading
 from concurrent.futures import Future
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 512
+_ASK: Final = 3.0
+"""Seconds that the owner of a port has to say who it is."""
+
 _GRACE: Final = 2
 """Seconds that running answers have to finish when the server stops."""
 
@@ -149,7 +151,7 @@ class LocalServer:
                 await web.ready.wait()
                 on_ready()
                 await stop.wait()
-                self._registry.close()
+                self._registry.release()
                 await ingest.stop()
                 ticking.cancel()
                 web.should_exit = True
@@ -168,8 +170,9 @@ class LocalServer:
             await asyncio.sleep(1.0)
             try:
                 self._registry.tick()
-            except sqlite3.Error as error:  # a full disk, say; broadcasts go on
-                log.warning("the totals cannot be written: %s", error)
+            except Exception as error:  # noqa: BLE001 - a full disk, say; broadcasts go on
+                kind = type(error).__name__
+                log.warning("housekeeping failed, will try again: %s: %s", kind, error)
 
 
 class _Web(uvicorn.Server):
@@ -325,7 +328,7 @@ def _find_owner(options: ServerOptions, what: str, port: int) -> dict[str, int] 
 
 def _ask_identity(host: str, port: int) -> dict[str, int] | None:
     addresses = Addresses(host=host, rtmp_port=0, http_port=port)
-    connection = http.client.HTTPConnection(addresses.own_host.strip("[]"), port, timeout=1.0)
+    connection = http.client.HTTPConnection(addresses.own_host.strip("[]"), port, timeout=_ASK)
     try:
         connection.request("GET", "/identity")
         answer = json.loads(connection.getresponse().read(4096))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
@@ -29,6 +29,10 @@ def _token(_settings: object, _attribute: Attribute[Secret | None], value: Secre
 def is_token(text: str) -> bool:
     """Tell whether a text can be sent as a control token."""
     return text.isascii() and text.isprintable() and bool(text) and " " not in text
+
+
+TOKEN_FILE: Final = "token"  # noqa: S105  # a file's name
+"""The file in the data folder in which the server keeps its control token."""
 
 
 @frozen(kw_only=True)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from attrs import field, frozen
 
 from headend.plugin import ConfigurationError, Secret
+from headend_local.settings import TOKEN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 DATABASE_FILE: Final = "live-streams.sqlite3"
-TOKEN_FILE: Final = "token"  # noqa: S105 - the name of the file, not its content
 OWNER_FILE: Final = "server.json"
 
 _SCHEMA_VERSION: Final = 1

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from headend.plugin import Secret
+from headend.rtmp.client import ClientSession, PublishRefused
 from headend.rtmp.errors import PublishEndedError, PublishRefusedError, RtmpError
 from headend_local.ingest import IngestLimits, IngestServer
 from headend_local.live_stream import RunningLiveStream
@@ -196,6 +197,20 @@ def test_a_key_in_use_is_refused_and_its_user_is_not_disturbed(
     eventually(lambda: live_stream.state() == "idle", "the encoder has left")
     with open_hls(live_stream.playback_url) as reader:
         assert reader.sessions() == [clip.content]
+
+
+def test_a_refused_encoder_that_sends_on_can_read_why_because_nothing_is_reset(
+    server: Server,
+) -> None:
+    session = ClientSession("live", server.rtmp_url, Secret("wrong"))
+    refused = False
+    with dial(server) as sock:
+        while not refused:
+            sock.sendall(session.data_to_send())
+            events = session.receive(sock.recv(65536))
+            refused = any(isinstance(event, PublishRefused) for event in events)
+        sock.sendall(bytes(100_000))  # what was on its way
+        assert sock.recv(65536) == b""
 
 
 # ---------------------------------------------------------------------- who is sent away

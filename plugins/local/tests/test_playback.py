@@ -310,7 +310,8 @@ def test_whoever_waits_is_answered_when_the_server_stops(show: Callable[[Test], 
         url, before = await theatre.playlist()
         waiting = asyncio.create_task(theatre.get(f"{url}&_HLS_msn=2"))
         assert await is_waiting(waiting)
-        theatre.registry.close()
+        theatre.registry.release()
+        assert not await is_waiting(waiting)
         assert (await waiting).text == before
 
     show(test)
@@ -435,6 +436,7 @@ def test_the_player_page_runs_what_this_server_sent_and_nothing_else(
 ) -> None:
     (tmp_path / "index.html").write_text("<title>{{title}}</title>", encoding="utf-8")
     (tmp_path / "player.js").write_text("// script", encoding="utf-8")
+    (tmp_path / "icon.svg").write_text("<svg/>", encoding="utf-8")
     (tmp_path / "player.css").write_text("/* style */", encoding="utf-8")
     monkeypatch.setattr(playback, "_PLAYER", tmp_path)
 
@@ -447,6 +449,8 @@ def test_the_player_page_runs_what_this_server_sent_and_nothing_else(
         assert "media-src 'self' blob:" in policy
         assert not re.search(r"unsafe|https?:|\*", policy)
         assert (await theatre.get("/player/player.js")).text == "// script"
+        icon = await theatre.get("/player/icon.svg")
+        assert icon.headers["content-type"] == "image/svg+xml"
         style = await theatre.get("/player/player.css")
         assert style.headers["content-type"] == "text/css; charset=utf-8"
         assert style.headers["x-content-type-options"] == "nosniff"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from headend_local.rates import BitrateMeter, FrameRateMeter
 

@@ -171,6 +171,8 @@ def test_a_restart_on_the_same_ports_keeps_live_streams_keys_and_totals(
     first = start()
     live_stream_id, key = first.create()
     path = f"/live-streams/{live_stream_id}"
+    idle = httpx.Client(base_url=str(first.ready["http_url"]), trust_env=False)
+    idle.get("/identity")  # the port is not at rest while this connection is half open
     with PublishConnection.connect(first.rtmp_url, key) as connection:
         for tag in clip.tags:
             connection.send(tag)
@@ -180,6 +182,7 @@ def test_a_restart_on_the_same_ports_keeps_live_streams_keys_and_totals(
         first.process.terminate()
         assert first.process.wait(timeout=10) == 0
     again = start(f"--rtmp-port={first.port('rtmp')}", f"--http-port={first.port('http')}")
+    idle.close()
     assert again.control("GET", path)["name"] == "kept"
     figures = again.control("GET", f"{path}/analytics")
     assert (figures["peak_viewers"], figures["viewer_count"]) == (1, 0)

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from headend.plugin import ConfigurationError, Secret
 from headend_local.state import DATABASE_FILE, OWNER_FILE, TOKEN_FILE, State, Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
@@ -106,11 +106,17 @@ def test_keys_and_ids_are_long_unlike_and_unrelated(tmp_path: Path) -> None:
         assert not any(each.id in key or key in each.id for each in made for key in keys)
 
 
-@given(guess=st.text(max_size=200))
-def test_no_guess_opens_a_live_stream(guess: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with State.open(tmp_path_factory.mktemp("guess")) as state:
+@pytest.fixture
+def one_live_stream(tmp_path: Path) -> Iterator[State]:
+    with State.open(tmp_path / "data") as state:
         state.create(channel_id="1", created_at=NOON)
-        assert state.find_by_key(Secret(guess)) is None
+        yield state
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(guess=st.text(max_size=200))
+def test_no_guess_opens_a_live_stream(one_live_stream: State, guess: str) -> None:
+    assert one_live_stream.find_by_key(Secret(guess)) is None
 
 
 def test_a_number_is_never_used_twice(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -46,6 +47,7 @@ class PlainProvider:
     def __init__(self, settings: object, context: ProviderContext) -> None:
         self.settings = settings
         self.context = context
+        self._numbers = count(1)
         self.asked: list[str] = []
         self.requests: list[CreateRequest] = []
         self.playback_base = "https://acme.example"
@@ -72,14 +74,12 @@ class PlainProvider:
         return self.context.clock.now()
 
     def set_state(self, stream_id: str, state: StreamState, reason: str | None = None) -> None:
-        self.streams[stream_id] = evolve(
-            self.streams[stream_id], state=state, state_reason=reason
-        )
+        self.streams[stream_id] = evolve(self.streams[stream_id], state=state, state_reason=reason)
 
     def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
         self._ask("create_live_stream")
         self.requests.append(request)
-        stream_id = f"live-{len(self.requests)}"
+        stream_id = f"live-{next(self._numbers)}"
         self.keys[stream_id] = Secret(f"key-of-{stream_id}")
         self.streams[stream_id] = LiveStream(
             stream_id=stream_id,
@@ -111,7 +111,7 @@ class PlainProvider:
 
     def list_live_streams(self) -> Iterator[LiveStream]:
         found = list(self.streams.values())
-        for start in range(0, len(found), PAGE):
+        for start in range(0, max(1, len(found)), PAGE):
             self._ask("list_live_streams")
             yield from found[start : start + PAGE]
 

@@ -26,7 +26,7 @@ export class MediaBuffer {
   #kinds = null;
   #mimeType = null;
   #timescales = null;
-  #present = null;
+  #period = null;
   /** Where which date is on the timeline: `{start, end, date}`, in order. */
   #dates = [];
 
@@ -43,8 +43,7 @@ export class MediaBuffer {
    * @param {Uint8Array} bytes the piece itself
    */
   async append(piece, init, bytes) {
-    const present = `${piece.period} ${piece.init}`;
-    const isNew = present !== this.#present;
+    const isNew = !this.continues(piece);
     const { mimeType, kinds, timescales } = isNew
       ? readInit(init)
       : { mimeType: this.#mimeType, kinds: this.#kinds, timescales: this.#timescales };
@@ -52,7 +51,7 @@ export class MediaBuffer {
     if (start === null) return;
     if (isNew) {
       await this.#begin(mimeType, kinds, init, start);
-      this.#present = present;
+      this.#period = periodOf(piece);
       this.#timescales = timescales;
     }
     await this.#appendBytes(bytes);
@@ -61,6 +60,11 @@ export class MediaBuffer {
       this.#dates.push({ start: at, end: at + piece.duration, date: piece.date });
     }
     await this.#forget(KEPT_BEHIND);
+  }
+
+  /** Whether a piece belongs to the period that was appended last. */
+  continues(piece) {
+    return periodOf(piece) === this.#period;
   }
 
   /** Seconds at which the media ends, 0 while there is none. */
@@ -165,6 +169,10 @@ export class MediaBuffer {
     }
     await done;
   }
+}
+
+function periodOf({ period, init }) {
+  return `${period} ${init}`;
 }
 
 function once(target, name) {

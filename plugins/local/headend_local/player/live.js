@@ -34,7 +34,7 @@ export class LivePlayback {
   #follower = new Follower();
   #pace;
   #clock = new EncoderClock();
-  #mediaUrl = null;
+  #mediaUrl;
   #playlist = null;
   #init = { uri: null, bytes: null };
   /** Loaded pieces that wait to be appended, and the seconds that they add. */
@@ -51,15 +51,17 @@ export class LivePlayback {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} masterUrl the multivariant playlist
-   * @param {{pace: Pace, onTrouble: (trouble: boolean) => void, onDry: () => void}} options
-   *   `pace` outlives one playback, because it has learnt what the network gives; `onTrouble` is
-   *   told when the server cannot be reached and when it can be again, `onDry` that the video has
-   *   run out of media
+   * @param {{
+   *   pace: Pace, mediaUrl: ?string, onTrouble: () => void, onDry: () => void
+   * }} options `pace` and `mediaUrl` outlive one playback: the first has learnt what the network
+   *   gives, the second names this viewer, who would be counted twice otherwise; `onTrouble` is
+   *   called when a request has failed, `onDry` when the video has run out of media
    */
-  constructor(video, masterUrl, { pace, onTrouble, onDry }) {
+  constructor(video, masterUrl, { pace, mediaUrl, onTrouble, onDry }) {
     this.#video = video;
     this.#masterUrl = masterUrl;
     this.#pace = pace;
+    this.#mediaUrl = mediaUrl;
     this.#onTrouble = onTrouble;
     this.#onDry = onDry;
   }
@@ -92,6 +94,11 @@ export class LivePlayback {
     this.#buffer?.close();
   }
 
+  /** The media playlist, or null while it is not known. */
+  get mediaUrl() {
+    return this.#mediaUrl;
+  }
+
   /** Seconds from the encoder to the picture that is shown, or null where that is not known. */
   get latency() {
     const date = this.#buffer?.dateAt(this.#video.currentTime) ?? null;
@@ -104,8 +111,10 @@ export class LivePlayback {
   }
 
   async #open() {
-    const text = await this.#load(this.#masterUrl, "text").catch(nothingIfMissing);
-    this.#mediaUrl = readMaster(text, this.#masterUrl);
+    if (this.#mediaUrl === null) {
+      const text = await this.#load(this.#masterUrl, "text").catch(nothingIfMissing);
+      this.#mediaUrl = readMaster(text, this.#masterUrl);
+    }
     this.#playlist = await this.#loadPlaylist(this.#mediaUrl);
     if (this.#playlist.ended) throw new NothingToPlayError("the broadcast has ended");
     this.#buffer = new MediaBuffer(this.#video);
@@ -126,7 +135,7 @@ export class LivePlayback {
         if (!(error instanceof LoadError)) throw error;
         if (signal.aborted) return;
         failed = true;
-        this.#onTrouble(error.status === 0);
+        this.#onTrouble();
         // What has left the server is in no newer playlist either; there is no way on from here.
         if (error.status === NOT_FOUND) this.#follower.rejoin();
         await sleep(backoff.next(), signal);
@@ -173,13 +182,14 @@ export class LivePlayback {
   }
 
   /**
-   * Whether to append what is held. Where the video has run dry it would go on with the first
-   * piece and run dry again at once; so it gets as much as it is meant to have.
+   * Whether to append what is held. Where the video has run dry, or is about to because the encoder
+   * was away, it would play one piece and run dry again at once: there it gets as much as it is
+   * meant to have.
    */
   #isEnough() {
     const ahead = this.#buffer.end - this.#video.currentTime;
-    const wanted = this.#pace.target(this.#playlist.holdBack);
-    return ahead > DRY || this.#heldSeconds > wanted - DRY;
+    if (ahead > DRY && this.#buffer.continues(this.#held[0].piece)) return true;
+    return ahead + this.#heldSeconds > this.#pace.target(this.#playlist.holdBack) - DRY;
   }
 
   async #appendHeld(missing) {
@@ -242,7 +252,6 @@ export class LivePlayback {
 
   async #loadPlaylist(url, held = 0) {
     const text = await this.#load(url, "text", held).catch(nothingIfMissing);
-    this.#onTrouble(false);
     return readMedia(text, url);
   }
 
@@ -267,7 +276,8 @@ export class LivePlayback {
 
   #noteWaiting() {
     const ahead = this.#buffer.end - this.#video.currentTime;
-    if (!this.#joining && !this.#video.seeking && ahead < 2 * DRY) this.#onDry();
+    const dry = ahead < 2 * DRY && this.#held.length === 0;
+    if (dry && !this.#joining && !this.#video.seeking) this.#onDry();
   }
 
   #jump() {

@@ -62,6 +62,11 @@ export class NativePlayback {
     return (Date.now() - start) / 1000 - video.currentTime;
   }
 
+  /** The browser keeps it to itself. */
+  get mediaUrl() {
+    return null;
+  }
+
   /** Nothing to learn from a stall: the browser decides where to play. */
   noteStall() {}
 }

@@ -55,7 +55,7 @@ export class Backoff {
 
   /** Returns how many seconds to wait after another failure. */
   next() {
-    const longest = Math.min(0.5 * 2 ** this.#failures, 8);
+    const longest = Math.min(0.5 * 2 ** this.#failures, 4);
     this.#failures += 1;
     return longest * (0.75 + Math.random() / 4);
   }

@@ -2,7 +2,7 @@
 
 /** Seconds of lag that are let be, and lag from which on nothing but a jump helps. */
 const TOLERANCE = 0.15;
-const HOPELESS = 6;
+const HOPELESS = 4;
 
 /** The fastest that still sounds natural. */
 const FASTEST = 1.1;
@@ -57,7 +57,7 @@ export class Pace {
 
 /** Milliseconds between which the age of a playlist's end makes sense if both clocks are right. */
 const YOUNGEST = -250;
-const OLDEST = 5000;
+const OLDEST = 2000;
 
 /**
  * Tells how long ago something was at the encoder, even where this device's clock is wrong.

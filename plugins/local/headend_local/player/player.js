@@ -65,7 +65,7 @@ async function keepPlaying() {
   while (!situation.unplayable) {
     while (situation.state !== "live") await sleep(LOOK_EVERY);
     playback?.close();
-    playback = createPlayback(pace);
+    playback = createPlayback(pace, playback?.mediaUrl ?? null);
     isOver = false;
     const beganAt = performance.now();
     try {
@@ -81,7 +81,7 @@ async function keepPlaying() {
   }
 }
 
-function createPlayback(pace) {
+function createPlayback(pace, mediaUrl) {
   if (!("MediaSource" in window)) {
     // Apple's players take low-latency playlists over HTTP/2 only, which there is with TLS only.
     const name = location.protocol === "https:" ? "index.m3u8" : "plain.m3u8";
@@ -89,12 +89,11 @@ function createPlayback(pace) {
   }
   return new LivePlayback(video, new URL("index.m3u8", location.href).href, {
     pace,
-    onTrouble: (trouble) => {
-      if (trouble) askStatus();
-    },
+    mediaUrl,
+    onTrouble: askStatus,
     onDry: async () => {
       await askStatus();
-      if (situation.state === "live") playback.noteStall();
+      if (situation.reachable && situation.state === "live") playback.noteStall();
     },
   });
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def assert_same_media(media: Any, events: Sequence[object]) -> None:
     for sample, unit in zip(media.audio, audio, strict=True):
         assert abs(sample.dts - Fraction(unit.dts, 1000) - shift) <= Fraction(2, 1000)
     for track in (media.video, media.audio):
-        for sample, following in zip(track, track[1:], strict=False):
+        for sample, following in itertools.pairwise(track):
             assert sample.dts + sample.duration == following.dts, "no gap, no overlap"
 
 

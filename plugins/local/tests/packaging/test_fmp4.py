@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import av
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from headend.rtmp.flv import AacConfig
 from headend_local.fmp4 import (

@@ -55,6 +55,8 @@ DISABLE: Final = Operation("disable_live_stream", writes=True)
 END: Final = Operation("end_live_stream", writes=True)
 HEALTH: Final = Operation("check_health", writes=False)
 
+_NOT_FOUND: Final = 404
+
 _PAGE: Final = 100
 
 
@@ -256,7 +258,7 @@ _BY_STATUS: Final[dict[int, tuple[type[PlatformError], str]]] = {
         "; the token does not belong to this server: set HEADEND_DATA_DIR to its data folder",
     ),
     403: (PermissionDeniedError, ""),
-    _NOT_FOUND: (StreamNotFoundError, ""),
+    _NOT_FOUND: (StreamNotFoundError, "; `headend list` names those there are"),
     409: (ConflictError, ""),
     413: (InvalidRequestError, ""),
     422: (InvalidRequestError, ""),

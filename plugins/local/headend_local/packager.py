@@ -675,15 +675,12 @@ class Packager:
         period = self._period
         if not self._listed or period is None or not period.init_name:
             return None
-        if period.finished and not any(isinstance(cut, PartCut) for cut in period.waiting):
-            return None
         return self._window.next_part_name
 
     def _media_playlist(self, *, low_latency: bool) -> MediaPlaylist:
         target = self._rules.target_duration
         if not self._listed or target is None:
             raise LookupError("nothing is listed yet")
-        with_parts = low_latency and not self._ended
         segments = self._window.segments
         unfinished = self._window.unfinished
         return MediaPlaylist(
@@ -691,11 +688,11 @@ class Packager:
             media_sequence=segments[0].msn,
             discontinuity_sequence=self._window.discontinuity_sequence,
             independent_segments=self._independent,
-            segments=[self._entry(segment, target, with_parts=with_parts) for segment in segments],
-            part_target=self._rules.part_duration if with_parts else None,
+            segments=[self._entry(segment, target, with_parts=low_latency) for segment in segments],
+            part_target=self._rules.part_duration if low_latency else None,
             unfinished=None
             if unfinished is None
-            else self._entry(unfinished, target, with_parts=with_parts),
+            else self._entry(unfinished, target, with_parts=low_latency),
             hint=self._hint(),
             ended=self._ended,
         )

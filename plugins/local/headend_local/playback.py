@@ -160,12 +160,13 @@ class Playback:
         return RedirectResponse(f"/live/{self._find(request).record.id}/", 308)
 
     async def page(self, request: Request) -> Response:
-        """Answer the player page."""
-        record = self._find(request).record
+        """Answer the player page; where there is no such live stream, the page says so."""
+        live_stream = self._registry.find(request.path_params["id"])
+        name = None if live_stream is None else live_stream.record.name
         template = (_PLAYER / "index.html").read_text(encoding="utf-8")
-        title = html.escape(record.name or "Live stream")
         return HTMLResponse(
-            template.replace("{{title}}", title),
+            template.replace("{{title}}", html.escape(name or "Live stream")),
+            404 if live_stream is None else 200,
             headers={
                 **_NO_STORE,
                 "Content-Security-Policy": _PAGE_POLICY,

@@ -326,7 +326,6 @@ def test_whoever_waits_is_answered_when_the_server_stops(show: Callable[[Test], 
         "%2e%2e/x",
         "/live/nobody/index.m3u8",
         "/live/nobody/status.json",
-        "/live/nobody/",
         "/live/nobody",
         "/player/index.html",
         "/player/..%2fhttp.py",
@@ -345,6 +344,18 @@ def test_what_is_not_there_is_a_404_that_scripts_of_any_site_can_read(
         assert answer.json()["error"]["code"] == "not_found"
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["access-control-allow-origin"] == "*"
+
+    show(test)
+
+
+def test_a_person_with_a_wrong_address_gets_the_page_which_says_so(
+    show: Callable[[Test], None],
+) -> None:
+    async def test(theatre: Theatre) -> None:
+        answer = await theatre.get("/live/nobody/")
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
 
     show(test)
 

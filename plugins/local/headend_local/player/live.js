@@ -19,6 +19,9 @@ const STANDSTILL = 8;
 /** Seconds of media to which the playhead counts as having run dry. */
 const DRY = 0.1;
 
+/** Seconds of lag that are not worth a faster playback. */
+const TOLERANCE = 0.15;
+
 const NOT_FOUND = 404;
 
 /** There is nothing to play at the moment: no playlist, or only that of a broadcast gone by. */
@@ -268,7 +271,9 @@ export class LivePlayback {
     // Between two playlists the edge moves on unseen.
     const unseen = Math.min(now - this.#edgeAt, partTarget ?? targetDuration);
     const distance = this.#edge + unseen - video.currentTime;
-    const { rate, jump } = this.#pace.decide(distance, holdBack, now);
+    // Without blocking reloads it is known only roughly when the edge moved.
+    const tolerance = partTarget === null ? targetDuration : TOLERANCE;
+    const { rate, jump } = this.#pace.decide(distance, holdBack, tolerance, now);
     video.playbackRate = rate;
     if (jump) this.#jump();
     else this.#unstick();

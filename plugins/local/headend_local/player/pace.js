@@ -1,7 +1,6 @@
 /** How far behind the end of the playlist to play, and what to do about being elsewhere. */
 
-/** Seconds of lag that are let be, and lag from which on nothing but a jump helps. */
-const TOLERANCE = 0.15;
+/** Seconds of lag from which on nothing but a jump helps. */
 const HOPELESS = 4;
 
 /** The fastest that still sounds natural. */
@@ -38,9 +37,10 @@ export class Pace {
    *
    * @param {number} distance from the playhead to the end of the playlist, in seconds
    * @param {number} holdBack as the playlist asks for
+   * @param {number} tolerance seconds of lag that are let be; more than `distance` is uncertain by
    * @param {number} now in seconds
    */
-  decide(distance, holdBack, now) {
+  decide(distance, holdBack, tolerance, now) {
     if (this.#margin > 0 && now - this.#changedAt > CALM) {
       this.#margin -= MARGIN_STEP;
       this.#changedAt = now;
@@ -50,7 +50,7 @@ export class Pace {
       this.#hurrying = false;
       return { rate: 1, jump: true };
     }
-    this.#hurrying = lag > (this.#hurrying ? 0.02 : TOLERANCE);
+    this.#hurrying = lag > (this.#hurrying ? 0.02 : tolerance);
     return { rate: this.#hurrying ? Math.min(1 + lag / 10, FASTEST) : 1, jump: false };
   }
 }

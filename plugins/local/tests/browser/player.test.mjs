@@ -197,20 +197,20 @@ test("pieces carry their dates and their period", () => {
 
 test("near its target the video plays at its own rate", () => {
   const pace = new Pace();
-  assert.deepEqual(pace.decide(1.55, 1.5, 0), { rate: 1, jump: false });
+  assert.deepEqual(pace.decide(1.55, 1.5, 0.15, 0), { rate: 1, jump: false });
 });
 
 test("behind its target it plays a little faster until it is there", () => {
   const pace = new Pace();
-  const { rate } = pace.decide(2.5, 1.5, 0);
+  const { rate } = pace.decide(2.5, 1.5, 0.15, 0);
   assert.ok(rate > 1.05 && rate <= 1.1);
-  assert.ok(pace.decide(1.6, 1.5, 1).rate > 1);
-  assert.equal(pace.decide(1.5, 1.5, 2).rate, 1);
-  assert.equal(pace.decide(1.6, 1.5, 3).rate, 1);
+  assert.ok(pace.decide(1.6, 1.5, 0.15, 1).rate > 1);
+  assert.equal(pace.decide(1.5, 1.5, 0.15, 2).rate, 1);
+  assert.equal(pace.decide(1.6, 1.5, 0.15, 3).rate, 1);
 });
 
 test("far behind its target it jumps", () => {
-  assert.equal(new Pace().decide(30, 1.5, 0).jump, true);
+  assert.equal(new Pace().decide(30, 1.5, 0.15, 0).jump, true);
 });
 
 test("every stall makes it keep more distance, and calm takes that back", () => {
@@ -220,9 +220,9 @@ test("every stall makes it keep more distance, and calm takes that back", () => 
   for (let stall = 0; stall < 100; stall += 1) pace.stalled(stall);
   const most = pace.target(1.5);
   assert.ok(most <= 5);
-  pace.decide(most, 1.5, 1000);
+  pace.decide(most, 1.5, 0.15, 1000);
   assert.equal(pace.target(1.5), most - 0.5);
-  for (let minute = 0; minute < 100; minute += 1) pace.decide(most, 1.5, 1000 + minute * 61);
+  for (let minute = 0; minute < 100; minute += 1) pace.decide(most, 1.5, 0.15, 1000 + minute * 61);
   assert.equal(pace.target(1.5), 1.5);
 });
 

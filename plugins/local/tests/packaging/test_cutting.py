@@ -69,6 +69,11 @@ def test_parts_end_between_frames_where_a_whole_number_of_them_fits_well() -> No
         assert {part.end - part.start for part in made[:3]} == {frame * count}
 
 
+def test_rounding_to_milliseconds_does_not_shorten_parts() -> None:
+    made = parts(cut(CuttingRules(0.5, 2.0), [34, 33, 33] * 20, set()))
+    assert {len(part.samples) for part in made} == {15}
+
+
 def test_parts_of_slow_frames_end_within_frames() -> None:
     made = parts(cut(CuttingRules(0.5, 2.0), [200] * 20, set()))
     assert [part.end for part in made[:3]] == [500, 1000, 1500]

@@ -161,6 +161,22 @@ def test_audio_announced_but_never_sent_is_not_listed(tools: SimpleNamespace, vi
     assert viewer.packager.video_description() == tools.AVC
 
 
+def test_without_audio_announced_the_picture_does_not_wait_for_any(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    viewer.session(tools.frames(1), end=False)
+    assert viewer.packager.next_position == (0, 1)
+
+
+def test_with_audio_announced_the_picture_waits_two_seconds_for_the_first(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    viewer.session([tools.AAC, *tools.frames(1.9)], end=False)
+    assert viewer.packager.next_position == (0, 0)
+    viewer.send(tools.frames(0.5, start=1900, config=None))
+    assert viewer.packager.next_position == (1, 0)
+
+
 # ------------------------------------------------------------------ ends
 
 
@@ -205,6 +221,18 @@ def test_after_the_end_there_is_an_endlist_and_no_trace_of_parts(
             assert tag not in text
     assert viewer.packager.ended
     assert viewer.plain.duration == pytest.approx(5.2, abs=0.03)
+
+
+def test_a_session_of_one_frame_and_a_little_sound_before_it_comes_out(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    events = tools.interleave(tools.frames(0.03, start=64), tools.units(0.06))
+    viewer.session(events)
+    viewer.packager.end()
+    assert len(viewer.media()[0].video) == 1
+    assert len(viewer.media()[0].audio) == 3
+    assert viewer.plain.duration == pytest.approx(0.097)
+    assert "RESOLUTION" in viewer.packager.master_playlist(low_latency=False, query="")
 
 
 def test_a_short_broadcast_is_listed_once_it_has_ended(tools: SimpleNamespace, viewer: Any) -> None:
@@ -552,6 +580,22 @@ def test_the_sample_count_follows_the_clock_only_when_100_ms_off(
     assert float(audio[-1].dts) == pytest.approx(expected, abs=0.03)
 
 
+def test_sound_that_comes_too_densely_follows_the_clock_without_overlap(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    """An encoder that announces 44.1 kHz and sends 48 kHz, say: the count runs ahead."""
+    sound = tools.units(8, config=OTHER_AAC)
+    viewer.session(tools.interleave(tools.frames(8), sound))
+    viewer.packager.end()
+    audio = viewer.media()[0].audio
+    assert len(audio) == len(sound) - 1
+    for before, after in itertools.pairwise(audio):
+        assert before.dts + before.duration == after.dts
+        assert before.duration > 0
+    for sample, unit in zip(audio, sound[1:], strict=True):
+        assert abs(sample.dts - Fraction(unit.dts, 1000)) <= Fraction(13, 100)
+
+
 def test_sound_whose_clock_has_nothing_to_do_with_the_picture_is_set_by_its_arrival(
     tools: SimpleNamespace, viewer: Any
 ) -> None:
@@ -609,6 +653,20 @@ def test_the_next_part_is_hinted_and_only_it_is_expected(
         assert not viewer.packager.is_expected("t0k3n-999.0.m4s")
     written = [f"t0k3n-{msn}.{part}.m4s" for msn, part in viewer.parts if msn > 0]
     assert hinted[: len(written)] == written, "every hint came true"
+
+
+def test_hints_come_true_where_segments_end_between_frames_too(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    picture = tools.frames(4) + tools.frames(16, group=8, start=4000, config=None)
+    hinted = []
+    viewer.packager.start_session()
+    for event in tools.interleave(picture, tools.units(20)):
+        viewer.send([event])
+        if viewer.low_latency is not None:
+            hinted.append(viewer.low_latency.hint)
+    written = {f"t0k3n-{msn}.{part}.m4s" for msn, part in viewer.parts}
+    assert set(hinted[:-30]) <= written
 
 
 def test_nothing_is_expected_after_the_session_or_the_end(
@@ -684,6 +742,15 @@ def test_the_master_playlist_tells_size_rate_codecs_and_peak_bandwidth_and_stays
     assert peak <= bandwidth <= peak * 1.05
     viewer.packager.end()
     assert viewer.packager.master_playlist(low_latency=True, query="") == master
+
+
+def test_a_short_last_segment_with_a_large_key_frame_is_no_peak_of_bandwidth(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    viewer.session([*tools.frames(4), VideoFrame(4000, 0, True, bytes(50_000))])
+    viewer.packager.end()
+    master = viewer.packager.master_playlist(low_latency=True, query="")
+    assert int(master.partition("BANDWIDTH=")[2].partition(",")[0]) < 200_000
 
 
 def test_the_packager_tells_of_changes_only(tools: SimpleNamespace, viewer: Any) -> None:

@@ -20,6 +20,7 @@ from headend.settings import (
     load_settings,
     setting,
     structure_options,
+    unknown_options,
 )
 
 if TYPE_CHECKING:
@@ -367,11 +368,12 @@ class TestOptions:
             region: str
             record: bool = False
 
-        made, found = structure_options(Options, {"record": "perhaps", "regoin": "eu"})
-
+        assert unknown_options(Options, ["record", "regoin"]) == [
+            ("regoin", "no such option: known are record, region; did you mean region?"),
+        ]
+        made, found = structure_options(Options, {"record": "perhaps"})
         assert made is None
         assert found == [
-            ("regoin", "no such option: known are record, region; did you mean region?"),
             ("region", "is missing"),
             ("record", "must be true or false, not 'perhaps'"),
         ]

@@ -6,6 +6,7 @@ Importing this needs no media library: a host can read what `720p` means without
 from __future__ import annotations
 
 import difflib
+from math import isclose
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -50,7 +51,8 @@ class EncodingPreset:
         if self.width % 2 or self.height % 2:
             # 4:2:0 video keeps one colour sample for two pixels in each direction.
             raise ValueError(f"width and height must be even, not {self.width}x{self.height}")
-        if not (self.frame_rate * self.keyframe_interval).is_integer():
+        frames = self.frame_rate * self.keyframe_interval
+        if not isclose(frames, round(frames)):
             raise ValueError(
                 f"keyframe_interval must be a whole number of frames; {self.keyframe_interval:g} s "
                 f"at {self.frame_rate} frames per second is not"

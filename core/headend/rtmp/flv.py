@@ -357,6 +357,10 @@ def _object_type(bits: BitReader) -> int:
     return 32 + bits.u(6) if object_type == _AOT_ESCAPE else object_type
 
 
+_USABLE_RATES: Final = range(4_000, 192_001)
+"""Any other rate, which 24 bits can spell out, would make frames of absurd length."""
+
+
 def _sample_rate(bits: BitReader) -> int:
     index = bits.u(4)
     if index == 0x0F:
@@ -365,6 +369,8 @@ def _sample_rate(bits: BitReader) -> int:
         sample_rate = _SAMPLE_RATES[index] if index < len(_SAMPLE_RATES) else 0
     if not sample_rate:
         raise FlvError(f"the AAC sequence header gives no sample rate (index {index})")
+    if sample_rate not in _USABLE_RATES:
+        raise FlvError(f"the AAC sequence header gives a sample rate of {sample_rate} Hz")
     return sample_rate
 
 

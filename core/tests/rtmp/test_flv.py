@@ -345,6 +345,7 @@ def test_unusual_aac_is_refused_with_what_to_do(payload: bytes, text: str) -> No
         (b"\xaf\x02\x00", "AACPacketType 2"),
         (b"\xaf\x00\x16\x90", "no sample rate"),
         (b"\xaf\x00\x17\x80\x00\x00\x08\x00", "no sample rate"),
+        (b"\xaf\x00\x17\x80\x00\x00\x88\x00", "a sample rate of 1 Hz"),
     ],
 )
 def test_malformed_audio_says_what_is_wrong(payload: bytes, text: str) -> None:

@@ -118,6 +118,7 @@ class Cutter:
         self._rules = rules
         self._part = max(1, int(rules.part_duration * scale))
         self._held: LeadSample | None = None
+        self._newest = 0
         self._last_duration: int | None = None
         self._samples: list[tuple[LeadSample, int]] = []
         self._part_start = 0
@@ -127,7 +128,7 @@ class Cutter:
     @property
     def newest(self) -> int:
         """Decoding time of the newest frame, in ticks."""
-        return 0 if self._held is None else self._held.time
+        return self._newest
 
     @property
     def usual_end(self) -> int:
@@ -145,6 +146,7 @@ class Cutter:
         if self._held is not None:
             yield from self._place(self._held, sample.time, before_key=sample.key)
         self._held = sample
+        self._newest = sample.time
 
     def finish(self, end: int) -> Iterator[PartCut | SegmentEnd]:
         """Take the end of the last frame, in ticks; yield all that is left."""

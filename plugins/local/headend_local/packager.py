@@ -442,7 +442,7 @@ class Packager:
             if period.finished:
                 return
             assert self._newest_video is not None
-            if unit.time - self._newest_video > LONGEST_STEP:
+            if unit.time - self._newest_video - period.first_offset > LONGEST_STEP:
                 self._finish(period)
             elif period.audio is None:
                 self._forget_old_audio()
@@ -509,7 +509,7 @@ class Packager:
     def _open_video(self, *, force: bool) -> bool:
         first = self._opening[0]
         shown = first.time + first.frame.cts
-        self._align_audio(shown)
+        self._align_audio(first)
         units = self._units
         while units and (
             units[0].time < shown - _LONGEST_LEAD or units[0].config is not units[-1].config
@@ -518,7 +518,7 @@ class Packager:
         assert self._newest_video is not None
         if not units and not force:
             waited = self._newest_video - first.time
-            if waited < _HOLD or self._audio_is_arriving():
+            if waited < _HOLD or (waited < LONGEST_STEP and self._audio_is_arriving()):
                 return False
         audio = units[0].config if units else None
         lead = max(0, shown - units[0].time) if units else 0
@@ -538,15 +538,16 @@ class Packager:
             period.add_video(frame)
         return True
 
-    def _align_audio(self, shown: int) -> None:
-        """Set the audio clock by arrival if it has nothing to do with the clock of the video."""
+    def _align_audio(self, first: _Frame) -> None:
+        """Set the audio clock by arrival if it has nothing to do with the clock of the picture."""
         if not self._units:
             return
         assert self._newest_video is not None
-        early = self._units[0].time - self._newest_video
-        late = shown - self._units[-1].time
+        newest_shown = self._newest_video + first.frame.cts
+        early = self._units[0].time - newest_shown
+        late = first.time + first.frame.cts - self._units[-1].time
         if max(early, late) > LONGEST_STEP:
-            by = self._newest_video - self._units[-1].time
+            by = newest_shown - self._units[-1].time
             self._timeline.shift_audio(by)
             for unit in self._units:
                 unit.time += by

@@ -126,6 +126,18 @@ def test_the_longest_segment_just_rounds_to_the_target(scale: int) -> None:
     assert math.floor((longest + 1) / scale + 0.5) == 3
 
 
+def test_a_segment_without_room_for_another_frame_ends_at_once() -> None:
+    """Else the playlist would hint at a part that never comes."""
+    cutter = Cutter(1000, CuttingRules(0.5, 2.0, 2), usual_duration=33)
+    for time in range(0, 2450, 245):
+        assert not any(
+            isinstance(c, SegmentEnd) for c in cutter.add(LeadSample(time, False, 0, b""))
+        )
+    last = list(cutter.add(LeadSample(2450, False, 0, b"")))
+    assert isinstance(last[0], PartCut)
+    assert last[1:] == [SegmentEnd(2.45)]
+
+
 def test_a_frame_without_a_successor_lasts_as_long_as_the_one_before() -> None:
     cutter = Cutter(1000, CuttingRules(0.5, 2.0), usual_duration=33)
     list(cutter.add(LeadSample(0, True, 0, b"a")))

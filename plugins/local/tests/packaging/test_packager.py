@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from headend.rtmp.flv import AacConfig, AudioFrame, AvcConfig, VideoFrame
+from headend_local.packager import Packager
 
 OTHER_AVC = AvcConfig(bytes.fromhex("014d401fffe100046742c01f01000468ce3c80"), 640, 360)
 OTHER_AAC = AacConfig(bytes.fromhex("1210"), 2, 44_100, 2)
@@ -458,6 +459,28 @@ def test_changed_sound_gives_a_new_init_segment_from_the_next_key_frame_on(
     assert (first.timescales["audio"], second.timescales["audio"]) == (48_000, 44_100)
 
 
+def test_a_picture_that_changes_before_the_first_part_is_kept_on_both_sides(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    picture = tools.frames(0.2) + tools.frames(3, start=200, config=OTHER_AVC)
+    viewer.session([tools.AAC, *picture])
+    viewer.packager.end()
+    first, second = viewer.media()
+    assert [s.data for s in first.video + second.video] == payloads(picture, VideoFrame)
+    assert len(first.video) == 6
+
+
+def test_changed_sound_without_a_picture_changes_over_at_once(
+    tools: SimpleNamespace, viewer: Any
+) -> None:
+    sound = tools.units(4) + tools.units(4, start=4000, rate=44_100, config=OTHER_AAC)
+    viewer.session(sound)
+    viewer.packager.end()
+    first, second = viewer.media()
+    assert [s.data for s in first.audio + second.audio] == payloads(sound, AudioFrame)
+    assert (first.timescales["audio"], second.timescales["audio"]) == (48_000, 44_100)
+
+
 def test_the_same_configuration_again_changes_nothing(tools: SimpleNamespace, viewer: Any) -> None:
     picture = tools.frames(4) + tools.frames(4, start=4000)
     sound = tools.units(4) + tools.units(4, start=4011)
@@ -606,6 +629,21 @@ def test_sound_whose_clock_has_nothing_to_do_with_the_picture_is_set_by_its_arri
     media = viewer.media()[0]
     assert float(media.audio[0].dts) < 0.2
     assert len(media.audio) == len(picture) - 1
+
+
+@pytest.mark.parametrize("cts", [8_000_000, -8_000_000, 20_000])
+def test_an_absurd_composition_offset_holds_nothing_up(
+    tools: SimpleNamespace, viewer: Any, cts: int
+) -> None:
+    picture, sound = tools.frames(5, cts=(cts,)), tools.units(5)
+    viewer.session(tools.interleave(picture, sound), end=False)
+    assert viewer.packager.next_position >= (2, 1)
+    viewer.packager.end()
+    media = viewer.media()
+    assert len(media) == 1
+    assert [s.data for s in media[0].video] == payloads(picture, VideoFrame)
+    assert len(media[0].audio) == len(sound) - 1
+    assert media[0].video[0].pts == media[0].video[0].dts == 0
 
 
 def test_the_wall_clock_dates_every_segment(tools: SimpleNamespace, viewer: Any) -> None:
@@ -796,3 +834,32 @@ def test_memory_is_bounded_when_half_of_the_media_is_missing(
     viewer.session(events, end=False)
     held = max(viewer.packager.memory_bytes, viewer.peak_memory)
     assert held < total / 3
+
+
+def test_the_last_segment_of_a_session_without_a_picture_has_the_right_date() -> None:
+    """The wall clock and the media go together here, so dates differ by the durations."""
+    wall = 1_700_000_000.0
+    packager = Packager(name_token="t", wall_clock=lambda: wall)
+    packager.start_session()
+    packager.audio_config(AacConfig(b"\x11\x90", 2, 48_000, 2))
+    unit = 1024 / 48_000
+    for number in range(round(9 / unit)):
+        wall = 1_700_000_000.0 + number * unit
+        packager.audio(AudioFrame(round(number * unit * 1000), b"sound"))
+    packager.end_session()
+    packager.end()
+
+    text = packager.media_playlist(low_latency=False, query="")
+    dates = [
+        datetime.fromisoformat(line.partition(":")[2]).timestamp()
+        for line in text.splitlines()
+        if line.startswith("#EXT-X-PROGRAM-DATE-TIME")
+    ]
+    durations = [
+        float(line.partition(":")[2].rstrip(","))
+        for line in text.splitlines()
+        if line.startswith("#EXTINF")
+    ]
+    steps = [later - earlier for earlier, later in itertools.pairwise(dates)]
+    assert len(steps) >= 3
+    assert steps == pytest.approx(durations[:-1], abs=0.05)

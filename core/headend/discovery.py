@@ -153,13 +153,15 @@ class Registry:
             ) from error
         if not isinstance(provider, Provider):
             raise PluginError(
-                f"{spec.factory} made a {type(provider).__name__}, which lacks operations that "
-                f"every provider has; this is a defect of {self._origin(name)}"
+                f"provider {name}: what {spec.factory} makes lacks "
+                f"{_missing(provider, Provider)}, which every provider has; "
+                f"this is a defect of {self._origin(name)}"
             )
         for capability in sorted(spec.capabilities & set(PROTOCOLS)):
             if not isinstance(provider, PROTOCOLS[capability]):
                 raise PluginError(
-                    f"provider {name} declares {capability} but has no such operations; "
+                    f"provider {name} declares {capability} but lacks "
+                    f"{_missing(provider, PROTOCOLS[capability])}; "
                     f"this is a defect of {self._origin(name)}"
                 )
         return spec, provider
@@ -204,7 +206,7 @@ class Registry:
         except Exception as error:
             origin = self._origin(spec.name)
             advice = (
-                f"install what it needs: pip install --upgrade {origin}"
+                f"install what {origin} needs, or make that a dependency of {origin}"
                 if isinstance(error, ImportError)
                 else f"this is a defect of {origin}"
             )
@@ -338,10 +340,17 @@ class Registry:
         if spec.api_version != PLUGIN_API_VERSION:
             raise _NotUsableError(
                 f"it is written for version {spec.api_version} of the plugin API, and headend "
-                f"{version(CORE)} has version {PLUGIN_API_VERSION}; upgrade the older of the two",
+                f"{version(CORE)} has version {PLUGIN_API_VERSION}; upgrade "
+                + ("headend" if spec.api_version > PLUGIN_API_VERSION else "it"),
                 state=ProviderState.INCOMPATIBLE,
             )
         return spec
+
+
+def _missing(provider: object, protocol: type) -> str:
+    """Name the members of a protocol that an object lacks."""
+    members = (name for name in vars(protocol) if not name.startswith("_"))
+    return ", ".join(sorted(name for name in members if not hasattr(provider, name)))
 
 
 class _NotUsableError(Exception):

@@ -35,7 +35,12 @@ from headend.provider import (
     Simulcasts,
 )
 from headend.secret import Secret
-from headend.settings import Configuration, structure_options, unknown_options
+from headend.settings import (
+    DEFAULT_PROVIDER,
+    Configuration,
+    structure_options,
+    unknown_options,
+)
 from headend.spec import Capability
 
 if TYPE_CHECKING:
@@ -87,7 +92,13 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
     registry = Registry(disabled=configuration.host.disable_plugins)
     clock = SystemClock()
     random = SystemRandom()
-    name = provider or configuration.host.streaming_platform
+    name = provider or configuration.host.streaming_platform or DEFAULT_PROVIDER
+    if name not in registry.names and not (provider or configuration.host.streaming_platform):
+        raise PluginError(
+            f"no provider is chosen, and the default, {name}, is not installed: set "
+            "STREAMING_PLATFORM, or name the provider to open; installed: "
+            + (", ".join(registry.names) or "none")
+        )
     options_class = registry.options_class(registry.spec(name))
     context = ProviderContext(
         calls=Calls(clock=clock),
@@ -266,7 +277,7 @@ class StreamingPlatform:
         except PlatformError:
             return False
 
-    def wait_until_live(self, stream_id: str, timeout: float) -> LiveStream:
+    def wait_until_live(self, stream_id: str, timeout: float = 60.0) -> LiveStream:
         """Wait until an encoder pushes and viewers can watch.
 
         Args:
@@ -296,7 +307,7 @@ class StreamingPlatform:
             reason = f": {stream.state_reason}" if stream.state_reason else ""
             yield self._pause(end, timeout, operation, f"it is {stream.state or 'unknown'}{reason}")
 
-    def wait_until_playable(self, stream_id: str, timeout: float) -> str:
+    def wait_until_playable(self, stream_id: str, timeout: float = 60.0) -> str:
         """Wait until a viewer's player would get video, and return the playback URL.
 
         Args:
@@ -317,9 +328,12 @@ class StreamingPlatform:
             reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
             if reason is None:
                 break
-            if look % _LOOKS_PER_STATE == 0:
-                # One that was ended meanwhile will not become playable.
-                self.get_live_stream(stream_id)
+            if look % _LOOKS_PER_STATE == 0 or self._clock.monotonic() >= end:
+                # One that was ended meanwhile will not become playable, and one to which
+                # nobody pushes cannot; the state says more than a playlist that is not there.
+                stream = self.get_live_stream(stream_id)
+                if stream.state is StreamState.IDLE:
+                    reason = f"nothing is being pushed to it ({reason})"
             yield self._pause(end, timeout, "wait_until_playable", reason)
         return url
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+DEFAULT_PROVIDER: Final = "cloudflare"
+"""The provider that is opened where nothing selects one."""
+
 CONFIG_VARIABLE: Final = "HEADEND_CONFIG"
 _ENV: Final = "headend.env"
 _HELP: Final = "headend.help"
@@ -367,9 +370,12 @@ def _default_data_dir() -> Path:
 class HostSettings:
     """The settings of headend itself."""
 
-    streaming_platform: str = field(
-        default="cloudflare",
-        metadata=setting("STREAMING_PLATFORM", "The provider that is opened by default."),
+    streaming_platform: str | None = field(
+        default=None,
+        metadata=setting(
+            "STREAMING_PLATFORM",
+            f"The provider that is opened where none is named; default {DEFAULT_PROVIDER}.",
+        ),
     )
     data_dir: Path = field(
         factory=_default_data_dir,

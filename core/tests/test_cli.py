@@ -144,7 +144,7 @@ class TestHelp:
             assert f"  {name}" in ran.out
             assert words in ran.out
         for code, meaning, _ in cli.EXIT_CODES:
-            assert f"  {code}  {meaning[:30]}" in ran.out
+            assert f"  {code:<3}  {meaning[:30]}" in ran.out
 
     def test_without_a_command_it_shows_the_help(self, run: Run) -> None:
         ran = run()
@@ -388,7 +388,7 @@ class TestText:
         ran = run("create", "42")
 
         assert ran.code == 0
-        assert f"stream_key     {MASK}  (--show-key shows it)\n" in ran.out
+        assert f"stream_key     {MASK}  (headend show live-2 --show-key shows it)\n" in ran.out
         assert "rtmp_push_url  rtmps://ingest.acme.example/live\n" in ran.out
         assert "key-of" not in ran.out + ran.err
 
@@ -448,6 +448,7 @@ class TestText:
         )
         assert run("end", "live-1", "--delete-recordings").out == (
             "stream_id  live-1\noutcome    already_gone\n"
+            "There is no live stream with this id; `headend list` names those there are.\n"
         )
 
     def test_analytics_shows_what_is_unknown_as_unknown(self, ready: ModuleType, run: Run) -> None:
@@ -455,7 +456,7 @@ class TestText:
 
         assert "viewer_count      0\n" in out
         assert "peak_viewers      unknown: acme does not tell\n" in out
-        assert "total_watch_time  1.5\n" in out
+        assert "total_watch_time  1.5 s\n" in out
 
 
 class TestCheck:

@@ -415,7 +415,8 @@ class TestMaking:
 
         assert self.refusal() == (
             "provider made cannot load headend_made.impl:make: ModuleNotFoundError: No module "
-            "named 'no_such_sdk'; install what it needs: pip install --upgrade headend-made"
+            "named 'no_such_sdk'; install what headend-made needs, or make that a dependency of "
+            "headend-made"
         )
 
     def test_a_factory_that_is_not_there_is_a_defect(self, install: Installer) -> None:
@@ -436,7 +437,7 @@ class TestMaking:
     def test_a_factory_that_makes_no_provider_is_a_defect(self, install: Installer) -> None:
         self.install_with(install, SETTINGS + "def make(settings, context):\n    pass\n")
 
-        assert "made a NoneType, which lacks operations" in self.refusal()
+        assert "what headend_made:make makes lacks check_health, close, " in self.refusal()
 
     @pytest.mark.parametrize(
         ("source", "words"),
@@ -480,6 +481,6 @@ class TestMaking:
         )
 
         assert self.refusal() == (
-            "provider made declares key-rotation but has no such operations; "
+            "provider made declares key-rotation but lacks rotate_stream_key; "
             "this is a defect of headend-made"
         )

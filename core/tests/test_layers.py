@@ -54,10 +54,9 @@ def test_core_names_no_provider_no_sdk_and_no_http_library() -> None:
 
 def test_the_one_allowed_name_is_the_default_of_streaming_platform() -> None:
     lines = (CORE / "settings.py").read_text(encoding="utf-8").splitlines()
-    (index,) = [number for number, line in enumerate(lines) if '"cloudflare"' in line]
+    (line,) = [line for line in lines if '"cloudflare"' in line]
 
-    assert lines[index].strip() == 'default="cloudflare",'
-    assert "STREAMING_PLATFORM" in lines[index + 1]
+    assert line == 'DEFAULT_PROVIDER: Final = "cloudflare"'
 
 
 @pytest.mark.parametrize(

@@ -724,7 +724,9 @@ class TestWaitingUntilPlayable:
         with pytest.raises(PlatformTimeoutError) as caught:
             platform.wait_until_playable(stream_id, timeout=1.5)
 
-        assert caught.value.message == f"not within 1.5 s; last seen: {reason}"
+        assert caught.value.message == (
+            f"not within 1.5 s; last seen: nothing is being pushed to it ({reason})"
+        )
         assert caught.value.operation == "wait_until_playable"
         assert clock.naps == [1.0, 0.5]
 

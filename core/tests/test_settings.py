@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 from headend.errors import ConfigurationError, PluginError
 from headend.secret import Secret
 from headend.settings import (
+    DEFAULT_PROVIDER,
     Configuration,
     HostSettings,
     describe_settings,
@@ -443,7 +444,7 @@ class TestFile:
 def test_without_settings_the_defaults_of_the_first_users_hold() -> None:
     host = Configuration.load({}).host
 
-    assert host.streaming_platform == "cloudflare"
+    assert (host.streaming_platform, DEFAULT_PROVIDER) == (None, "cloudflare")
     assert host.disable_plugins == ()
     assert host.data_dir.is_absolute()
     assert [info.env for info in describe_settings(HostSettings)] == [

@@ -15,6 +15,7 @@ from headend.cli.output import (
     provider_option,
     show_key_option,
 )
+from headend.secret import MASK
 
 if TYPE_CHECKING:
     from headend.models import StreamCredentials
@@ -38,11 +39,12 @@ def _print_credentials(credentials: StreamCredentials, *, as_json: bool, show_ke
     if as_json:
         print_json(credentials, show_secrets=show_key)
         return
+    hidden = f"{MASK}  (headend show {credentials.stream_id} --show-key shows it)"
     print_fields(
         [
             ("stream_id", credentials.stream_id),
             ("rtmp_push_url", credentials.rtmp_push_url),
-            ("stream_key", credentials.stream_key),
+            ("stream_key", credentials.stream_key if show_key else hidden),
             ("playback_url", credentials.playback_url),
         ],
         show_secrets=show_key,
@@ -162,6 +164,7 @@ def end_command(
     are named.
     """
     import headend
+    from headend.models import EndOutcome
 
     with headend.open(provider) as platform:
         result = platform.end_live_stream(stream_id, delete_recordings=delete_recordings)
@@ -169,6 +172,8 @@ def end_command(
         print_json(result)
         return
     print_fields([("stream_id", result.stream_id), ("outcome", result.outcome)])
+    if result.outcome is EndOutcome.ALREADY_GONE:
+        click.echo("There is no live stream with this id; `headend list` names those there are.")
     for recording in result.recordings_kept:
         click.echo(f"kept and billed: recording {recording.recording_id}")
     for warning in result.warnings:
@@ -188,6 +193,7 @@ def analytics_command(stream_id: str, provider: str | None, *, as_json: bool) ->
     import headend
     from headend.models import METRICS
 
+    units = {"current_bitrate": " bit/s", "total_watch_time": " s"}
     with headend.open(provider) as platform:
         analytics = platform.get_analytics(stream_id)
     if as_json:
@@ -199,7 +205,8 @@ def analytics_command(stream_id: str, provider: str | None, *, as_json: bool) ->
     ]
     for name in METRICS:
         value: object = getattr(analytics, name)
-        rows.append((name, f"unknown: {analytics.unknown[name]}" if value is None else value))
+        shown = f"unknown: {analytics.unknown[name]}" if value is None else f"{value}"
+        rows.append((name, shown + ("" if value is None else units.get(name, ""))))
     print_fields(rows)
 
 
@@ -213,7 +220,8 @@ def rotate_key_command(
 ) -> None:
     """Replace the stream key.
 
-    The old key is dead from then on, and an encoder that uses it is disconnected.
+    The old key is dead from then on, and an encoder that uses it is disconnected. The new key
+    is masked unless --show-key is given; `headend show STREAM_ID --show-key` shows it later.
     """
     import headend
 

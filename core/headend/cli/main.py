@@ -61,6 +61,7 @@ EXIT_CODES: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
     ),
     (6, "outcome uncertain", ("UncertainOutcomeError",)),
     (7, "contract checks failed", ()),
+    (130, "interrupted by Ctrl-C", ()),
 )
 """Every exit code, what it means, and the errors that lead to it."""
 

@@ -82,7 +82,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 def _text(value: object, *, show_secrets: bool = False) -> str:
     if isinstance(value, Secret):
-        return value.reveal() if show_secrets else f"{MASK}  (--show-key shows it)"
+        return value.reveal() if show_secrets else MASK
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -110,8 +110,7 @@ class ControlApi:
             raise ApiError(
                 401,
                 "unauthorized",
-                "the control token is missing or wrong; it is in the file 'token' of the "
-                "server's data folder (HEADEND_DATA_DIR)",
+                "the control token is missing or wrong",
                 {"WWW-Authenticate": "Bearer"},
             )
 

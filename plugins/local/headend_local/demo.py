@@ -50,8 +50,9 @@ def demo_command(
     """Run the whole job on this machine: push, play, measure, end.
 
     Starts a media server on free ports, creates a live stream, pushes a test picture to it by
-    RTMP, and shows where to watch it. Needs no settings and no account. Ctrl-C ends it, and
-    nothing that it made is left.
+    RTMP, and shows where to watch it. A viewer of its own fetches the HLS segments and decodes
+    them; it counts as one viewer. Needs no settings and no account. Ctrl-C ends it, and nothing
+    that it made is left.
     """
     from rich.console import Console
 
@@ -66,6 +67,10 @@ def demo_command(
     if as_json:
         print_json(result)
     else:
+        console.print(
+            f"Decoded {result['segments']} segments; viewers at most {result['peak_viewers']} (the "
+            f"demo's own is one), watched {result['total_watch_time']} s."
+        )
         console.print("Ended; the live stream, the server and its folder are gone.")
 
 
@@ -122,7 +127,7 @@ class _Demo:
 
         self._console.print(
             f"It can be watched, {self._seconds_to_playable:.1f} s after the encoder started. "
-            "Ctrl-C ends it."
+            + ("Ctrl-C ends it." if seconds is None else f"It ends in {seconds:g} s, or by Ctrl-C.")
         )
         end = None if seconds is None else time.monotonic() + seconds
         first = time.monotonic() + _FIRST_SEGMENT_WITHIN

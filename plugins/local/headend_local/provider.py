@@ -255,10 +255,13 @@ _BY_STATUS: Final[dict[int, tuple[type[PlatformError], str]]] = {
     400: (InvalidRequestError, ""),
     401: (
         AuthenticationError,
-        "; the token does not belong to this server: set HEADEND_DATA_DIR to its data folder",
+        "; HEADEND_LOCAL_URL and HEADEND_DATA_DIR (or HEADEND_LOCAL_TOKEN) must be of one server",
     ),
     403: (PermissionDeniedError, ""),
-    _NOT_FOUND: (StreamNotFoundError, "; `headend list` names those there are"),
+    _NOT_FOUND: (
+        StreamNotFoundError,
+        "; `headend list`, or list_live_streams(), has all",
+    ),
     409: (ConflictError, ""),
     413: (InvalidRequestError, ""),
     422: (InvalidRequestError, ""),

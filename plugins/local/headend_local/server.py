@@ -49,6 +49,7 @@ def server_command(
     """
     import asyncio
     import logging
+    import shlex
 
     from headend.settings import Configuration
     from headend_local.service import (
@@ -73,6 +74,8 @@ def server_command(
             server.addresses.own_http_url,
             folder,
         )
+        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in server.env.items())
+        log.info("for a shell that is to use it: export %s", exports)
 
     asyncio.run(serve_until_told(server, on_ready=ready, until_stdin_closes=until_stdin_closes))
     log.info("stopped")

@@ -118,11 +118,16 @@ class LocalServer:
             "control_url": f"{self.addresses.own_http_url}/api/v1",
             "data_dir": data_dir,
             "pid": os.getpid(),
-            "env": {
-                "STREAMING_PLATFORM": "local",
-                "HEADEND_LOCAL_URL": self.addresses.own_http_url,
-                "HEADEND_DATA_DIR": data_dir,
-            },
+            "env": self.env,
+        }
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables that let a host find this server."""
+        return {
+            "STREAMING_PLATFORM": "local",
+            "HEADEND_LOCAL_URL": self.addresses.own_http_url,
+            "HEADEND_DATA_DIR": str(self._options.data_dir),
         }
 
     async def run(self, stop: asyncio.Event, *, on_ready: Callable[[], None]) -> None:

@@ -9,17 +9,20 @@ A plugin that fails in any step is listed with the reason and never stops the ot
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, version
 from typing import TYPE_CHECKING, Final, cast
 
 import pluggy
 from attrs import evolve, frozen, has
 
 from headend import hookspecs
+from headend._entry_points import installed, origin
 from headend.errors import HeadendError, PluginError
 from headend.provider import PROTOCOLS, Provider
 from headend.settings import Configuration, describe_settings, load_settings
@@ -234,7 +237,7 @@ class Registry:
 
     def _discover(self) -> dict[str, list[_Candidate]]:
         found: dict[str, list[_Candidate]] = defaultdict(list)
-        for entry_point in entry_points(group=GROUP):
+        for entry_point in installed(GROUP):
             found[entry_point.name].append(_Candidate(self._examine(entry_point), entry_point))
         for name, candidates in found.items():
             if len(candidates) > 1 and not self._is_disabled(name):
@@ -252,12 +255,12 @@ class Registry:
         return found
 
     def _examine(self, entry_point: EntryPoint) -> ProviderInfo:
-        distribution = entry_point.dist
+        name, version_text = origin(entry_point)
         info = ProviderInfo(
             name=entry_point.name,
             state=ProviderState.OK,
-            distribution=distribution.name if distribution else "an unknown distribution",
-            version=distribution.version if distribution else "unknown",
+            distribution=name,
+            version=version_text,
         )
         if self._is_disabled(entry_point.name):
             return evolve(
@@ -267,7 +270,8 @@ class Registry:
                     f"HEADEND_DISABLE_PLUGINS turns off provider {info.name} of {info.distribution}"
                 ),
             )
-        wanted = _unmet_core_requirement(distribution.requires or [] if distribution else [])
+        distribution = entry_point.dist
+        wanted = _unmet_core_requirement((distribution and distribution.requires) or [])
         if wanted is not None:
             return evolve(
                 info,
@@ -293,9 +297,12 @@ class Registry:
             spec = self._load(candidate.entry_point)
         except _NotUsableError as error:
             info = evolve(candidate.info, state=error.state, reason=f"{error} (change {origin})")
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # a plugin may raise anything
             # The exceptions of attrs carry the attribute and the value after the sentence.
-            words = error.args[0] if isinstance(error, ValueError) and error.args else error
+            carries_more = isinstance(error, (TypeError, ValueError)) and error.args
+            words = error.args[0] if carries_more else error
             info = evolve(
                 candidate.info,
                 state=ProviderState.BROKEN,
@@ -312,7 +319,9 @@ class Registry:
         self._candidates[name] = [evolve(candidate, info=info)]
 
     def _load(self, entry_point: EntryPoint) -> ProviderSpec:
-        plugin: object = entry_point.load()
+        # What a module prints when it is imported must not get into a command's answer.
+        with redirect_stdout(sys.stderr):
+            plugin: object = entry_point.load()
         # One module may describe several providers, and have an entry point for each.
         registered = self._hooks.get_name(plugin) or self._hooks.register(plugin)
         try:

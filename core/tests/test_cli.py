@@ -459,6 +459,21 @@ class TestText:
         assert "total_watch_time  1.5 s\n" in out
 
 
+class TestForeignCommands:
+    def test_one_that_two_distributions_bring_is_told_and_not_run(
+        self, install: Installer, run: Run
+    ) -> None:
+        for name in ("one", "two"):
+            install(f"headend-{name}", commands={"zap": f"headend_{name}:zap"})
+
+        shown = run("--help")
+        assert shown.code == 0
+        assert "headend-one and headend-two" in " ".join(shown.out.split())
+        ran = run("zap")
+        assert ran.code == 2
+        assert "uninstall all but one" in ran.err
+
+
 class TestCheck:
     def test_a_platform_that_works(self, ready: ModuleType, run: Run) -> None:
         ran = run("check")
@@ -550,12 +565,12 @@ class TestProviders:
     def test_where_none_is_installed_it_says_so(
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("headend.discovery.entry_points", lambda group: ())
+        monkeypatch.setattr("headend.discovery.installed", lambda group: [])
 
         assert run("providers").out.startswith("No provider is installed.")
 
 
-class TestForeignCommands:
+class TestForeignCommandsThatClash:
     @pytest.fixture(autouse=True)
     def _two(self, install: Installer) -> None:
         install(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from headend.errors import PluginError
 from headend.spec import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
-    from tests.conftest import Installer
+    from tests.conftest import Installer, Ran
 
 GOOD = """
 from headend.plugin import ProviderSpec, hookimpl
@@ -50,6 +52,37 @@ def found() -> dict[str, ProviderInfo]:
 
 
 pytestmark = pytest.mark.usefixtures("acme")
+
+
+def test_a_distribution_with_damaged_metadata_hides_no_other(install: Installer) -> None:
+    damaged = install.folder / "damaged-1.0.dist-info"
+    damaged.mkdir()
+    (damaged / "METADATA").write_text("Metadata-Version: 2.1\nName: damaged\nVersion: 1.0\n")
+    (damaged / "entry_points.txt").write_text("[headend]\nno equals sign here\n")
+
+    assert found()["acme"].state is ProviderState.OK
+
+
+def test_a_distribution_without_a_name_is_listed_as_such(install: Installer) -> None:
+    install("headend-nameless", modules={"nameless.py": good("nameless")})
+    folder = install.folder / "nameless-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[headend]\nnameless = nameless\n")
+
+    assert found()["nameless"].distribution == "an unnamed distribution"
+
+
+def test_what_a_plugin_prints_or_raises_at_import_spoils_no_answer(
+    install: Installer, run: Callable[..., Ran]
+) -> None:
+    install.provider("chatty", "print('hello')\n" + good("chatty"))
+    install.provider("wild", "class Wild(BaseException): pass\nraise Wild('no')\n")
+    ran = run("providers", "--json")
+
+    assert ran.code == 0
+    states = {one["name"]: one["state"] for one in json.loads(ran.out)}
+    assert (states["chatty"], states["wild"]) == ("ok", "broken")
+    assert "hello" in ran.err
 
 
 def test_a_provider_that_works_is_listed_with_all_that_it_says() -> None:
@@ -335,7 +368,7 @@ class TestUnknown:
         assert "did you mean" not in str(caught.value)
 
     def test_where_none_is_installed_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("headend.discovery.entry_points", lambda group: ())
+        monkeypatch.setattr("headend.discovery.installed", lambda group: [])
 
         assert headend.providers() == []
         with pytest.raises(PluginError, match="none is installed; install a distribution"):

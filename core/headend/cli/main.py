@@ -77,7 +77,7 @@ class _Headend(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return [*COMMANDS, *sorted(self._foreign().keys() - COMMANDS.keys())]
+        return [*COMMANDS, *sorted(self._foreign())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
@@ -105,29 +105,38 @@ class _Headend(click.Group):
         del ctx
         rows = [(name, help_text) for name, (_, help_text) in COMMANDS.items()]
         rows += [
-            (name, f"from {_origin(entry_point)}")
-            for name, entry_point in sorted(self._foreign().items())
-            if name not in COMMANDS
+            (name, f"from {_origins(entry_points)}")
+            for name, entry_points in sorted(self._foreign().items())
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning, _ in EXIT_CODES])
 
-    def _foreign(self) -> dict[str, EntryPoint]:
-        from importlib.metadata import entry_points
+    def _foreign(self) -> dict[str, list[EntryPoint]]:
+        from headend._entry_points import installed
 
-        return {entry_point.name: entry_point for entry_point in entry_points(group=COMMAND_GROUP)}
+        found: dict[str, list[EntryPoint]] = {}
+        for entry_point in installed(COMMAND_GROUP):
+            if entry_point.name not in COMMANDS:
+                found.setdefault(entry_point.name, []).append(entry_point)
+        return found
 
 
-def _origin(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist else "an unknown distribution"
+def _origins(entry_points: list[EntryPoint]) -> str:
+    from headend._entry_points import origin
+
+    names = " and ".join(origin(entry_point)[0] for entry_point in entry_points)
+    return names if len(entry_points) == 1 else f"{names}: uninstall all but one"
 
 
-def _load_foreign(entry_point: EntryPoint) -> click.Command:
+def _load_foreign(entry_points: list[EntryPoint]) -> click.Command:
     from headend.errors import PluginError
 
-    change = f"change {_origin(entry_point)}"
+    entry_point = entry_points[0]
+    if len(entry_points) > 1:
+        raise PluginError(f"the command {entry_point.name} comes from {_origins(entry_points)}")
+    change = f"change {_origins(entry_points)}"
     try:
         command: object = entry_point.load()
     except (Exception, SystemExit) as error:
@@ -178,6 +187,9 @@ def main() -> NoReturn:
     except HeadendError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(exit_code(error))
+    except OSError as error:
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(130)

@@ -94,7 +94,7 @@ def _text(value: object, *, show_secrets: bool = False) -> str:
     if isinstance(value, (AbstractSet, list, tuple)):
         parts = sorted(value) if isinstance(value, AbstractSet) else value
         return ", ".join(str(part) for part in parts) or "-"
-    return str(value)
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in str(value))
 
 
 def provider_option(function: _Function) -> _Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import time
@@ -56,6 +57,9 @@ def demo_command(
     """
     from rich.console import Console
 
+    # The demo needs no settings, so those of a host must not disturb it or its server.
+    for variable in [name for name in os.environ if name.startswith("HEADEND_")]:
+        del os.environ[variable]
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     with _ended_by_signals(), _media_errors_told(), ExitStack() as stack:
         demo = _Demo(stack, console, source, preset_name)
@@ -230,13 +234,15 @@ def _media_errors_told() -> Iterator[None]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM end the demo as Ctrl-C does, so that nothing is left then either."""
+    """Let other signals end the demo as Ctrl-C does, so that nothing is left then either."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    previous = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -37,7 +37,13 @@ def run_demo(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**environment, "TMPDIR": str(tmp_path), "STREAMING_PLATFORM": "nonsense"},
+            env={
+                **environment,
+                "TMPDIR": str(tmp_path),
+                "STREAMING_PLATFORM": "nonsense",
+                "HEADEND_CONFIG": str(tmp_path / "nowhere.toml"),
+                "HEADEND_DISABLE_PLUGINS": "*",
+            },
         )
 
     return start
@@ -81,7 +87,7 @@ def test_a_source_that_is_no_video_is_told_and_leaves_nothing(run_demo, tmp_path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_ends_it_cleanly(run_demo, tmp_path, number):
     demo = run_demo("--preset", "480p")
     shown = ""

@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import os
 import sqlite3
 import stat
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
+
+log = logging.getLogger(__name__)
 
 DATABASE_FILE: Final = "live-streams.sqlite3"
 OWNER_FILE: Final = "server.json"
@@ -240,6 +243,7 @@ class State:
             ).rowcount
         if not changed:
             raise KeyError(live_stream_id)
+        self._empty_log()
         return key
 
     def set_enabled(self, live_stream_id: str, *, enabled: bool) -> None:
@@ -253,6 +257,7 @@ class State:
         """Forget a live stream and its key."""
         with self._connection:
             self._connection.execute("DELETE FROM live_streams WHERE id = ?", (live_stream_id,))
+        self._empty_log()
 
     def save_totals(self, totals: Mapping[str, Totals]) -> None:
         """Keep the totals of these live streams, by id, in one transaction."""
@@ -260,6 +265,22 @@ class State:
             self._connection.executemany(
                 "UPDATE live_streams SET peak_viewers = ?, watch_time = ? WHERE id = ?",
                 [(each.peak_viewers, each.watch_time, key) for key, each in totals.items()],
+            )
+
+    def _empty_log(self) -> None:
+        """Move what the write-ahead log holds to the database and cut the log to nothing.
+
+        A key stays in the log after it was replaced or deleted, until the log is written anew.
+        """
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:  # a full disk, say
+            # The change itself is done and safe; to call it failed would be wrong.
+            log.warning(
+                "a stream key that is no longer valid stays in the files of %s until another one "
+                "is replaced or deleted, or the server stops: %s",
+                self.folder,
+                error,
             )
 
     def _new_key(self) -> Secret:
@@ -432,7 +453,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    # What is deleted, an ended live stream's key above all, is overwritten.
+    # What is deleted, an ended live stream's key above all, is overwritten with zeros.
     connection.execute("PRAGMA secure_delete = ON")
     with connection:
         connection.execute("BEGIN IMMEDIATE")

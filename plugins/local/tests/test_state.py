@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import shutil
 import sqlite3
 import stat
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -93,6 +94,61 @@ def test_the_key_of_a_deleted_live_stream_opens_nothing_and_is_gone_from_the_dis
         with pytest.raises(KeyError):
             state.rotate_key(made.id)
     assert key.reveal().encode() not in (folder / DATABASE_FILE).read_bytes()
+
+
+@pytest.mark.parametrize("action", ["delete", "rotate_key"])
+def test_a_key_taken_back_is_in_no_file_of_a_running_server(tmp_path: Path, action: str) -> None:
+    folder = tmp_path / "data"
+
+    def files_with(key: Secret) -> list[str]:
+        digest = hashlib.sha256(key.reveal().encode()).digest()
+        return [
+            each.name
+            for each in folder.iterdir()
+            if key.reveal().encode() in each.read_bytes() or digest in each.read_bytes()
+        ]
+
+    with State.open(folder) as state:
+        made, other = (state.create(channel_id=each, created_at=NOON) for each in "ab")
+        key, kept = state.stream_key(made.id), state.stream_key(other.id)
+        state.set_enabled(made.id, enabled=False)
+        assert files_with(key)
+        getattr(state, action)(made.id)
+        assert files_with(key) == []
+        assert files_with(kept)
+
+
+def test_a_disk_without_room_does_not_undo_that_a_key_is_taken_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class FullDisk:
+        """Hands everything on but what the checkpoint would write."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def __enter__(self) -> None:
+            self._connection.__enter__()
+
+        def __exit__(self, *details: object) -> None:
+            self._connection.__exit__(*details)
+
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if "checkpoint" in sql:
+                raise sqlite3.OperationalError("database or disk is full")
+            return self._connection.execute(sql, *values)
+
+        def close(self) -> None:
+            self._connection.close()
+
+    with State.open(tmp_path / "data") as state:
+        made = state.create(channel_id="1", created_at=NOON)
+        old = state.stream_key(made.id)
+        state._connection = FullDisk(state._connection)  # type: ignore[assignment]  # a double
+        new = state.rotate_key(made.id)
+        assert (state.find_by_key(old), state.find_by_key(new)) == (None, made.id)
+    assert "disk is full" in caplog.text
+    assert old.reveal() not in caplog.text
 
 
 def test_keys_and_ids_are_long_unlike_and_unrelated(tmp_path: Path) -> None:

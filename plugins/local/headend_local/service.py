@@ -16,7 +16,6 @@ import signal
 import socket
 import sys
 import threading
-from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,11 +33,11 @@ from headend_local.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
 
 log = logging.getLogger(__name__)
 
+_USUAL_HTTP_PORT: Final = 8935
 _BACKLOG: Final = 512
 _ASK: Final = 3.0
 """Seconds that the owner of a port has to say who it is."""
@@ -54,7 +53,7 @@ class ServerOptions:
     data_dir: Path
     host: str = "127.0.0.1"
     rtmp_port: int = 1935
-    http_port: int = 8935
+    http_port: int = _USUAL_HTTP_PORT
 
 
 @frozen(kw_only=True)
@@ -196,50 +195,6 @@ class _Web(uvicorn.Server):
         yield
 
 
-class ServerThread:
-    """A server in a thread of this process, for programs that bring their own main loop.
-
-    A context manager: entering it gives the running server, or raises what `LocalServer.open` does.
-    """
-
-    def __init__(self, options: ServerOptions, *, tuning: Tuning | None = None) -> None:
-        self._options = options
-        self._tuning = tuning
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._started: Future[LocalServer] = Future()
-        self._thread = threading.Thread(target=self._main, name="headend-server", daemon=True)
-
-    def __enter__(self) -> LocalServer:
-        self._thread.start()
-        return self._started.result()
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        if self._loop is not None and self._stop is not None:
-            with suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except BaseException as error:
-            if self._started.done():
-                raise
-            self._started.set_exception(error)
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        server = LocalServer.open(self._options, tuning=self._tuning)
-        await server.run(self._stop, on_ready=lambda: self._started.set_result(server))
-
-
 async def serve_until_told(
     server: LocalServer, *, on_ready: Callable[[], None], until_stdin_closes: bool
 ) -> None:
@@ -321,10 +276,11 @@ def _find_owner(options: ServerOptions, what: str, port: int) -> dict[str, int] 
 
     RTMP has no way to ask, so its port is looked for among the HTTP ports that come to mind.
     """
-    candidates = [port] if what == "HTTP" else [options.http_port]
+    candidates = [port]
     if what == "RTMP":
-        candidates += State.recorded_http_ports(options.data_dir)
-    for candidate in candidates:
+        recorded = State.recorded_http_ports(options.data_dir)
+        candidates = [options.http_port, *recorded, _USUAL_HTTP_PORT]
+    for candidate in dict.fromkeys(candidates):
         identity = _ask_identity(options.host, candidate)
         if identity is not None and identity[f"{what.lower()}_port"] == port:
             return identity

@@ -6,12 +6,15 @@ The clip is encoded once per run by PyAV.  The HLS reader here is written for th
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import itertools
 import re
 import threading
 import time
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol, Self
@@ -25,12 +28,13 @@ import pytest
 from headend.rtmp.connection import PublishConnection
 from headend.rtmp.flv import FlvReader
 from headend.secret import Secret
-from headend_local.service import ServerOptions, ServerThread
+from headend_local.service import LocalServer, ServerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from types import TracebackType
 
     from headend.rtmp.flv import Tag
     from headend_local.service import Tuning
@@ -240,6 +244,47 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAtWork]:
     folder = tmp_path_factory.mktemp("server")
     with running_server(folder) as running:
         yield running
+
+
+class ServerThread:
+    """Runs a server in a thread; entering it gives the server, or raises what `open` does."""
+
+    def __init__(self, options: ServerOptions, *, tuning: Tuning | None = None) -> None:
+        self._options = options
+        self._tuning = tuning
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._started: Future[LocalServer] = Future()
+        self._thread = threading.Thread(target=self._main, name="headend-server", daemon=True)
+
+    def __enter__(self) -> LocalServer:
+        self._thread.start()
+        return self._started.result()
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if self._loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = LocalServer.open(self._options, tuning=self._tuning)
+        await server.run(self._stop, on_ready=lambda: self._started.set_result(server))
 
 
 class running_server:  # noqa: N801 - used like a function

@@ -21,6 +21,7 @@ import pytest
 from headend.plugin import ConfigurationError, Secret
 from headend.rtmp.connection import PublishConnection
 from headend.rtmp.errors import PublishRefusedError
+from headend_local import service
 from headend_local.service import LocalServer, ServerOptions
 
 if TYPE_CHECKING:
@@ -246,6 +247,15 @@ def test_a_second_server_on_the_same_ports_is_told_which_process_has_them(
     assert f"taken by another headend server (process {first.process.pid}," in second.stderr
     assert "--rtmp-port" in second.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_the_owner_of_an_rtmp_port_is_looked_for_at_the_usual_http_port_too(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    monkeypatch.setattr(service, "_USUAL_HTTP_PORT", first.port("http"))
+    with pytest.raises(ConfigurationError, match=f"process {first.process.pid},"):
+        LocalServer.open(options(tmp_path / "other", rtmp_port=first.port("rtmp")))
 
 
 @pytest.mark.parametrize("name", ["rtmp", "http"])

@@ -135,12 +135,6 @@ class Cutter:
         """Where the newest frame ends if it lasts as long as the one before, in ticks."""
         return self.newest + (self._last_duration or self._usual_duration)
 
-    @property
-    def held_bytes(self) -> int:
-        """Bytes of the frames that are not in a part yet."""
-        held = 0 if self._held is None else len(self._held.data)
-        return held + sum(len(sample.data) for sample, _ in self._samples)
-
     def add(self, sample: LeadSample) -> Iterator[PartCut | SegmentEnd]:
         """Take the next frame; yield what ends with it. Exhaust before the next call."""
         if self._held is not None:

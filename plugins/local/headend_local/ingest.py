@@ -20,6 +20,7 @@ from attrs import frozen
 from headend.rtmp.errors import ProtocolError
 from headend.rtmp.flv import FlvError, Tag, UnsupportedCodecError
 from headend.rtmp.session import PublishEnded, PublishRequested, ServerSession
+from headend_local.live_stream import MemoryExceededError
 from headend_local.registry import RefusedError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class EncoderConnection(asyncio.Protocol):
             self._take(data)
         except ProtocolError as error:
             self._drop(f"broke the RTMP protocol: {error}")
-        except (UnsupportedCodecError, FlvError) as error:
+        except (UnsupportedCodecError, FlvError, MemoryExceededError) as error:
             self.disconnect(str(error))
         except Exception as error:  # noqa: BLE001 - one connection's trouble must stay its own
             self._drop(f"ran into a defect of the server: {_place(error)}")

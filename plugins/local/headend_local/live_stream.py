@@ -35,6 +35,18 @@ if TYPE_CHECKING:
 _LONGEST_GOOD_KEY_FRAME_INTERVAL: Final = 4.0
 """Seconds; players wait for a key frame, so with more they start late and lie far behind."""
 
+MAX_MEMORY: Final = 256 * 1024**2
+"""Bytes of media that a live stream may hold.
+
+How much its window holds is for the encoder to say, whose frames and timestamps it is: frames of
+megabytes a millisecond apart would fill any machine.  A window of some 14 segments is far from it
+as a rule: it takes 75 Mbit/s with a key frame every 2 s, and 18 Mbit/s with one every 8.3 s.
+"""
+
+
+class MemoryExceededError(Exception):
+    """An encoder sends more than a live stream may hold; the text is what the encoder shows."""
+
 
 @frozen(kw_only=True)
 class Timing:
@@ -164,6 +176,7 @@ class RunningLiveStream:
         Raises:
             UnsupportedCodecError: audio or video in a codec that cannot be played.
             FlvError: a malformed payload.
+            MemoryExceededError: the media held is more than `MAX_MEMORY`; it has been let go.
         """
         packager = self.packager
         assert packager is not None
@@ -175,6 +188,14 @@ class RunningLiveStream:
             return
         self._media_at = self._clocks.monotonic()
         self._bitrate.add(len(tag.payload))
+        if packager.memory_bytes > MAX_MEMORY:
+            self.packager = None
+            packager.discard()
+            raise MemoryExceededError(
+                f"the last segments of this live stream take more than {MAX_MEMORY // 1024**2} MiB;"
+                " lower the bitrate or set the keyframe interval to 2 s in the encoder, and see "
+                "that its timestamps do not stand still"
+            )
 
     def _take_video(self, packager: Packager, tag: Tag) -> None:
         match parse_video(tag.timestamp, tag.payload):

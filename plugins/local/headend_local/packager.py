@@ -65,6 +65,9 @@ _USUAL_FRAME: Final = 33
 _AUDIO_DRIFT: Final = 100
 """How far the count of audio samples may be from the RTMP clock."""
 
+_BESIDE_DATA: Final = 256
+"""Bytes that a frame takes beside its data while it waits, about: numbers, tuples, headers."""
+
 _WALL_CLOCK_DRIFT: Final = 0.5
 """Seconds by which the timeline may differ from the wall clock."""
 
@@ -78,12 +81,22 @@ class _AccessUnit:
     decode_time: int | None = None
     """Samples from the start of the period."""
 
+    @property
+    def size(self) -> int:
+        """Bytes held by it, those of its configuration too: each unit may have one of its own."""
+        return _BESIDE_DATA + len(self.data) + len(self.config.asc)
+
 
 @dataclass(slots=True)
 class _Frame:
     time: int
     """Milliseconds of the session."""
     frame: VideoFrame
+
+    @property
+    def size(self) -> int:
+        """Bytes held by it."""
+        return _BESIDE_DATA + len(self.frame.data)
 
 
 @dataclass(slots=True)
@@ -213,6 +226,9 @@ class Packager:
         self._opening: list[_Frame] = []
         self._opening_config: AvcConfig | None = None
         self._units: deque[_AccessUnit] = deque()
+        # Counted when a frame is kept and when it is written or dropped: adding up what is kept
+        # would take longer with every frame.
+        self._waiting_bytes = 0
         self._newest_video: int | None = None
         self._newest_key: int | None = None
         # Since when each track has been coming without the other.
@@ -293,6 +309,16 @@ class Packager:
         self._changed = True
         self._notify()
 
+    def discard(self) -> None:
+        """End for good and let go of all media at once: nothing is listed any more."""
+        self._in_session = False
+        self._begin_session()
+        self._window.clear()
+        self._latest = None
+        self._listed = False
+        self._ended = True
+        self._on_change()
+
     # ------------------------------------------------------------------ the viewers' side
 
     @property
@@ -308,6 +334,18 @@ class Packager:
     def ended(self) -> bool:
         """Whether nothing more comes."""
         return self._ended
+
+    @property
+    def target_duration(self) -> int:
+        """``EXT-X-TARGETDURATION`` in seconds; it never changes.
+
+        Raises:
+            LookupError: nothing is listed yet.
+        """
+        target = self._rules.target_duration
+        if not self._listed or target is None:
+            raise LookupError("nothing is listed yet")
+        return target
 
     @property
     def next_position(self) -> tuple[int, int]:
@@ -377,15 +415,8 @@ class Packager:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of media held, listed or waiting."""
-        waiting = sum(len(unit.data) for unit in self._units)
-        waiting += sum(len(frame.frame.data) for frame in self._opening)
-        if self._period is not None:
-            waiting += self._period.cutter.held_bytes
-            for cut in self._period.waiting:
-                if isinstance(cut, PartCut):
-                    waiting += sum(len(sample.data) for sample, _ in cut.samples)
-        return self._window.memory_bytes + waiting
+        """Bytes held, listed or waiting; cheap to ask after every frame."""
+        return self._window.memory_bytes + self._waiting_bytes
 
     @property
     def key_frame_interval(self) -> float | None:
@@ -411,6 +442,7 @@ class Packager:
         period = self._period
         if self._opening:
             self._opening.append(frame)
+            self._waiting_bytes += frame.size
         elif period is None or period.finished or period.video is None:
             if key:
                 if period is not None and not period.finished:
@@ -424,9 +456,11 @@ class Packager:
                 self._open_at(frame, config)
         else:
             period.add_video(frame)
+            self._waiting_bytes += frame.size
 
     def _take_unit(self, unit: _AccessUnit) -> None:
         period = self._period
+        self._waiting_bytes += unit.size
         if period is None or (period.video is None and period.finished):
             self._units.append(unit)
         elif period.video is None:
@@ -449,6 +483,7 @@ class Packager:
 
     def _open_at(self, frame: _Frame, config: AvcConfig) -> None:
         self._opening = [frame]
+        self._waiting_bytes += frame.size
         self._opening_config = config
 
     def _audio_has_changed(self, period: _Period) -> bool:
@@ -465,7 +500,7 @@ class Packager:
 
     def _forget_old_audio(self) -> None:
         while self._units and self._units[0].time < self._units[-1].time - _SILENT:
-            self._units.popleft()
+            self._waiting_bytes -= self._units.popleft().size
 
     def _finish(self, period: _Period, *, with_all_audio: bool = False) -> None:
         """Finish a period whose last frame has no successor: let it last as long as usual."""
@@ -514,7 +549,7 @@ class Packager:
         while units and (
             units[0].time < shown - _LONGEST_LEAD or units[0].config is not units[-1].config
         ):
-            units.popleft()
+            self._waiting_bytes -= units.popleft().size
         assert self._newest_video is not None
         if not units and not force:
             waited = self._newest_video - first.time
@@ -605,6 +640,10 @@ class Packager:
             ]
             runs.append(TrackRun(track, cut.samples[0][0].time * ticks, samples))
             period.frames += len(samples)
+            self._waiting_bytes -= sum(_BESIDE_DATA + len(sample.data) for sample in samples)
+            if period.video is None:
+                assert period.audio is not None
+                self._waiting_bytes -= len(samples) * len(period.audio.asc)
         if period.video is not None and period.audio is not None:
             runs += self._audio_run(period.audio, cut.end)
         self._fragments += 1
@@ -629,7 +668,7 @@ class Packager:
             if decode_time is None:
                 decode_time = start
             samples.append(Sample((following or start + _ACCESS_UNIT) - start, unit.data))
-            units.popleft()
+            self._waiting_bytes -= units.popleft().size
         return [] if decode_time is None else [TrackRun(AUDIO_TRACK, decode_time, samples)]
 
     def _begin_segment(self, period: _Period, start: int) -> None:
@@ -679,9 +718,7 @@ class Packager:
         return self._window.next_part_name
 
     def _media_playlist(self, *, low_latency: bool) -> MediaPlaylist:
-        target = self._rules.target_duration
-        if not self._listed or target is None:
-            raise LookupError("nothing is listed yet")
+        target = self.target_duration
         segments = self._window.segments
         unfinished = self._window.unfinished
         return MediaPlaylist(

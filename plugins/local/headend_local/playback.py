@@ -7,7 +7,6 @@ wait for the packager's next change; nothing polls.
 
 from __future__ import annotations
 
-import base64
 import html
 import re
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+
+from headend_local.viewer_tokens import ViewerTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +44,8 @@ _PAGE_POLICY: Final = (
     "media-src 'self' blob:; base-uri 'none'; form-action 'none'"
 )
 
-_PATIENCE: Final = 6.0
-"""Seconds that a request may wait: three target durations (6.2.5.2) of 2 s segments."""
-
-_VIEWER_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_PATIENCE: Final = 3
+"""Target durations of the playlist that a request may wait (6.2.5.2)."""
 
 
 class Playback:
@@ -59,7 +58,7 @@ class Playback:
 
     def __init__(self, registry: Registry, random_bytes: Callable[[int], bytes]) -> None:
         self._registry = registry
-        self._random_bytes = random_bytes
+        self._tokens = ViewerTokens(random_bytes)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -87,9 +86,10 @@ class Playback:
         return self._master(request, low_latency=False)
 
     def _master(self, request: Request, *, low_latency: bool) -> Response:
-        packager = self._listed(self._find(request))
-        viewer = base64.urlsafe_b64encode(self._random_bytes(12)).decode()
-        return _playlist(packager.master_playlist(low_latency=low_latency, query=f"v={viewer}"))
+        live_stream = self._find(request)
+        packager = self._listed(live_stream)
+        token = self._tokens.issue(live_stream.record.id)
+        return _playlist(packager.master_playlist(low_latency=low_latency, query=f"v={token}"))
 
     async def low_latency_media(self, request: Request) -> Response:
         """Answer the media playlist, waiting for the position that the player asks for."""
@@ -98,6 +98,7 @@ class Playback:
         position = _position(request)
         if position is not None and not packager.ended:
             await self._wait_for(live_stream, packager, position)
+            packager = self._listed(live_stream)  # it may have been dropped meanwhile
         return self._media_playlist(request, live_stream, packager, low_latency=True)
 
     async def plain_media(self, request: Request) -> Response:
@@ -114,7 +115,9 @@ class Playback:
             raise HTTPException(400, "_HLS_msn is too far ahead of the playlist", _NO_STORE)
         # When the time is up the list goes out as it is: an encoder that reconnects may take
         # longer, and players give up for good after a few errors.
-        await live_stream.wait_until(lambda: packager.ended or packager.has(msn, part), _PATIENCE)
+        await live_stream.wait_until(
+            lambda: packager.ended or packager.has(msn, part), _patience(packager)
+        )
 
     def _media_playlist(
         self,
@@ -124,7 +127,7 @@ class Playback:
         *,
         low_latency: bool,
     ) -> Response:
-        token = _viewer_token(request)
+        token = self._token(request, live_stream)
         if request.method == "GET":
             live_stream.viewers.seen(_viewer(request, token))
         query = f"v={token}" if token else ""
@@ -140,13 +143,15 @@ class Playback:
         if packager is None:
             raise _nothing_here()
         if packager.is_expected(name):
-            await live_stream.wait_until(lambda: not packager.is_expected(name), _PATIENCE)
+            await live_stream.wait_until(
+                lambda: not packager.is_expected(name), _patience(packager)
+            )
         resource = packager.resource(name)
         if resource is None:
             raise _nothing_here()
         if request.method == "GET" and resource.kind != "init":
             live_stream.viewers.delivered(
-                _viewer(request, _viewer_token(request)),
+                _viewer(request, self._token(request, live_stream)),
                 msn=resource.msn,
                 part=resource.part,
                 duration=resource.duration,
@@ -202,6 +207,11 @@ class Playback:
             raise HTTPException(404, "there is no such live stream", _NO_STORE)
         return live_stream
 
+    def _token(self, request: Request, live_stream: RunningLiveStream) -> str | None:
+        """Return the viewer's token, or `None` if there is none that was issued here."""
+        token = request.query_params.get("v", "")
+        return token if self._tokens.is_issued(token, live_stream.record.id) else None
+
     def _listed(self, live_stream: RunningLiveStream) -> Packager:
         packager = live_stream.packager
         if packager is None or not packager.listed:
@@ -236,9 +246,9 @@ def _directive(request: Request, name: str) -> int | None:
     return int(text)
 
 
-def _viewer_token(request: Request) -> str | None:
-    token = request.query_params.get("v", "")
-    return token if _VIEWER_TOKEN.fullmatch(token) else None
+def _patience(packager: Packager) -> float:
+    """Return the seconds that a request for what comes next may wait."""
+    return _PATIENCE * packager.target_duration
 
 
 def _viewer(request: Request, token: str | None) -> str:

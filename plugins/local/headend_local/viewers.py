@@ -1,9 +1,9 @@
 """Who watches a live stream, measured by what is fetched.
 
-A viewer is a playback session: one token that the master playlist hands out and that comes back
-with every address a player fetches.  It counts while its last request is at most ten seconds old
-and at least one part or segment has been delivered to it.  A player that stops fetching drops out
-by itself; nobody has to say good-bye.
+A viewer is a playback session: one token that the master playlist hands out
+(`headend_local.viewer_tokens`) and that comes back with every address a player fetches.  It counts
+while its last request is at most ten seconds old and at least one part or segment has been
+delivered to it.  A player that stops fetching drops out by itself; nobody has to say good-bye.
 
 Watch time is the play time of the distinct media that a session was given (a part and the segment
 that contains it count once), and never more than the time from its first to its last request: what

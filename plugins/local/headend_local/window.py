@@ -91,6 +91,7 @@ class Window:
         self._listed_duration = 0.0
         self._longest_playlist = 0.0
         self._written = 0.0
+        self._memory_bytes = 0
         self.unfinished: Segment | None = None
         """The segment being written."""
         self.discontinuity_sequence = 0
@@ -114,12 +115,7 @@ class Window:
     @property
     def memory_bytes(self) -> int:
         """Bytes of media held."""
-        unfinished = 0 if self.unfinished is None else self.unfinished.size
-        return (
-            unfinished
-            + sum(segment.size for segment in chain(self._listed, self._removed))
-            + sum(len(init.body) for init in self._inits.values())
-        )
+        return self._memory_bytes
 
     def parts_to_list(self, segment: Segment, target_duration: int) -> Sequence[Part]:
         """Return the parts of a segment, or none if it is too far from the end for parts."""
@@ -134,6 +130,7 @@ class Window:
         """Keep an init segment for the segments that follow; return its name."""
         name = f"{self._token}-init{self._init_count}.mp4"
         self._init_count += 1
+        self._memory_bytes += len(body)
         self._inits[name] = Resource(body, ResourceKind.INIT, self._next_msn, None, 0.0)
         return name
 
@@ -154,6 +151,7 @@ class Window:
         segment.parts.append(Part(name, segment.size, len(body), duration, independent))
         segment.bodies.append(body)
         segment.size += len(body)
+        self._memory_bytes += len(body)
         # A sum of rounded floats would in time print other digits than the parts do.
         segment.duration = round(segment.duration + duration, 9)
 
@@ -175,9 +173,18 @@ class Window:
         ):
             self._remove_oldest()
         while self._removed and self._removed[0].available_until <= self._written:
-            self._removed.popleft()
+            self._memory_bytes -= self._removed.popleft().size
         self._drop_unused_inits()
         return segment
+
+    def clear(self) -> None:
+        """Let go of everything; numbers and names go on."""
+        self._inits.clear()
+        self._listed.clear()
+        self._removed.clear()
+        self._listed_duration = 0.0
+        self._memory_bytes = 0
+        self.unfinished = None
 
     def resource(self, name: str) -> Resource | None:
         """Return what has this name, or None if it is not, or no longer, there."""
@@ -218,7 +225,7 @@ class Window:
         used = {segment.init_name for segment in chain(self._listed, self._removed)}
         newest = f"{self._token}-init{self._init_count - 1}.mp4"
         for name in [name for name in self._inits if name not in used and name != newest]:
-            del self._inits[name]
+            self._memory_bytes -= len(self._inits.pop(name).body)
 
     def _find(self, msn: int | None) -> Segment | None:
         if msn is None:

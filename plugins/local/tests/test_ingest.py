@@ -21,6 +21,7 @@ import pytest
 from headend.plugin import Secret
 from headend.rtmp.client import ClientSession, PublishRefused
 from headend.rtmp.errors import PublishEndedError, PublishRefusedError, RtmpError
+from headend_local import live_stream as module
 from headend_local.ingest import IngestLimits, IngestServer
 from headend_local.live_stream import RunningLiveStream
 from headend_local.registry import Registry
@@ -272,6 +273,25 @@ def test_hevc_is_sent_away_with_what_to_change(
         assert "H.264" in error.description
         assert "HEVC" in str(live_stream.show()["state_reason"])
     assert [each for each in caplog.messages if live_stream.id in each and "HEVC" in each]
+
+
+def test_an_encoder_whose_timestamps_stand_still_is_sent_away_before_memory_is_full(
+    server: Server,
+    clip: Clip,
+    undisturbed: Undisturbed,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = sum(len(tag.payload) for tag in clip.tags)
+    monkeypatch.setattr(module, "MAX_MEMORY", 4 * everything)
+    with undisturbed(server):
+        live_stream = server.create()
+        frozen = [tag._replace(timestamp=0) for tag in clip.tags]
+        error = push_until_sent_away(live_stream.connect(), frozen)
+        assert isinstance(error, PublishEndedError)
+        assert "timestamps" in error.description
+        eventually(lambda: live_stream.state() == "idle", "it has left")
+        assert live_stream.show()["state_reason"] == error.description
 
 
 # ---------------------------------------------------------------------- whose trouble stays theirs

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from headend_local.live_stream import Clocks, Timing
+from headend_local import live_stream as module
+from headend_local.live_stream import Clocks, MemoryExceededError, Timing
 from headend_local.registry import RefusedError, Registry
 from headend_local.state import State, Totals
 
@@ -258,6 +259,49 @@ def test_disabling_sends_the_encoder_away_and_keeps_others_out(studio: Studio) -
         studio.connect()
     studio.registry.set_enabled(studio.id, enabled=True)
     studio.connect()
+
+
+def frozen(clip: Clip) -> list[Tag]:
+    """The clip as a broken encoder sends it: all at the same time."""
+    return [tag._replace(timestamp=0) for tag in clip.tags]
+
+
+@pytest.mark.parametrize(
+    "broken", ["timestamps stand still", "only sound comes", "a sound of its own for every unit"]
+)
+def test_an_encoder_that_fills_memory_is_sent_away_and_what_it_sent_is_dropped(
+    studio: Studio, clip: Clip, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    tags = frozen(clip)
+    configs = [tag for tag in tags if tag.type in {8, 9} and tag.payload[1] == 0]
+    sounds = [tag for tag in tags if tag.type == 8 and tag.payload[1] == 1]
+    studio.connect()
+    if broken == "timestamps stand still":
+        limit, endless = 3 * sum(len(tag.payload) for tag in tags), tags
+    else:
+        studio.push(first_seconds(clip, 1))
+        limit, endless = 400_000, [sounds[0]._replace(payload=b"\xaf\x01.")]
+        if broken != "only sound comes":
+            # Nothing limits what follows the few bytes of a configuration that are understood.
+            sound = next(tag for tag in configs if tag.type == 8)
+            long = [sound._replace(payload=sound.payload + bytes([n]) * 60_000) for n in (1, 2)]
+            limit, endless = 4_000_000, [long[0], *endless, long[1], *endless]
+    monkeypatch.setattr(module, "MAX_MEMORY", limit)
+    packager = studio.running.packager
+    assert packager is not None
+    endless *= 10_000 // len(endless)
+    with pytest.raises(MemoryExceededError, match=r"lower the bitrate .* timestamps") as caught:
+        studio.push(endless)
+    assert packager.memory_bytes == 0
+    studio.running.detach(dropped=False, last_words=str(caught.value))
+    assert studio.running.packager is None
+    assert studio.running.state == "idle"
+    assert "MiB" in str(studio.running.state_reason)
+    # A mended encoder begins anew.
+    monkeypatch.undo()
+    studio.connect()
+    studio.push(clip.tags)
+    assert studio.running.state == "live"
 
 
 def test_long_key_frame_intervals_are_warned_of_in_words(studio: Studio, clip: Clip) -> None:

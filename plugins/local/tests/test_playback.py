@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from headend.plugin import Secret
-from headend_local import playback
+from headend_local import live_stream, playback
 from headend_local.addresses import Addresses
 from headend_local.http import create_app
 from headend_local.live_stream import Clocks
@@ -52,6 +52,9 @@ class Theatre:
     client: httpx.AsyncClient
     tags: list[Tag]
     clock: Clock
+
+    def __post_init__(self) -> None:
+        self.whole = list(self.tags)
 
     @property
     def base(self) -> str:
@@ -97,12 +100,19 @@ def show(tmp_path: Path, clock: Clock, clip: Clip) -> Callable[[Test], None]:
 
     def run(test: Test) -> None:
         async def main() -> None:
-            async with theatre() as ready, asyncio.timeout(10):
+            async with theatre() as ready, asyncio.timeout(60):
                 await test(ready)
 
         asyncio.run(main())
 
     return run
+
+
+def let_time_pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Move the clock of the running loop, by which whoever waits loses patience."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + seconds)
 
 
 async def is_waiting(task: asyncio.Task[httpx.Response]) -> bool:
@@ -179,13 +189,57 @@ def test_the_token_of_the_master_playlist_is_in_every_address(
     show(test)
 
 
+def test_a_token_is_of_use_for_the_live_stream_that_it_was_issued_for_alone(
+    show: Callable[[Test], None],
+) -> None:
+    async def test(theatre: Theatre) -> None:
+        def plain(running: RunningLiveStream, token: str) -> str:
+            return f"/live/{running.record.id}/media-plain.m3u8?v={token}"
+
+        theatre.connect()
+        theatre.feed(5)
+        _, text = await theatre.playlist()
+        token = uris(text)[0].partition("?v=")[2]
+        assert len(token) == 24
+        there = await theatre.get(plain(theatre.running, token))
+        assert all(token in uri for uri in uris(there.text))
+        other = theatre.registry.create(channel_id="2")
+        theatre.registry.admit(theatre.registry.stream_key(other.record.id), NoEncoder())
+        for tag in theatre.whole:
+            other.take(tag)
+        elsewhere = await theatre.get(plain(other, token))
+        assert elsewhere.status_code == 200
+        assert token not in elsewhere.text
+
+    show(test)
+
+
+def test_viewers_that_somebody_makes_up_count_as_the_one_that_they_are(
+    show: Callable[[Test], None],
+) -> None:
+    async def test(theatre: Theatre) -> None:
+        theatre.connect()
+        theatre.feed(5)
+        _, text = await theatre.playlist("plain.m3u8")
+        segment, _, token = uris(text)[-1].partition("?v=")
+        guesses = [f"viewer{number}" for number in range(10)]
+        guesses += [token[:-1] + ("A" if token[-1] != "A" else "B"), token[::-1], token[:-1]]
+        for guess in guesses:
+            assert (await theatre.get(f"{segment}?v={guess}")).status_code == 200
+        assert theatre.running.viewers.count == 1
+        await theatre.get(f"{segment}?v={token}")
+        assert theatre.running.viewers.count == 2
+
+    show(test)
+
+
 def test_a_token_that_the_server_cannot_have_made_gets_into_no_playlist(
     show: Callable[[Test], None],
 ) -> None:
     async def test(theatre: Theatre) -> None:
         theatre.connect()
         theatre.feed(5)
-        for token in ('"%0A%23EXT-X-ENDLIST', "a%26b", "x" * 33, ""):
+        for token in ('"%0A%23EXT-X-ENDLIST', "a%26b", "x" * 24, "x" * 33, ""):
             text = (await theatre.get(f"media.m3u8?v={token}")).text
             assert not [uri for uri in uris(text) if "?" in uri]
             assert "#EXT-X-ENDLIST" not in text
@@ -272,15 +326,43 @@ def test_a_reload_that_makes_no_sense_is_refused_at_once(
 def test_waiting_has_an_end_and_then_the_list_goes_out_as_it_is(
     show: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(playback, "_PATIENCE", 0.05)
+    async def test(theatre: Theatre) -> None:
+        slow = [tag._replace(timestamp=tag.timestamp * 25 // 3) for tag in theatre.tags]
+        theatre.tags = slow  # a key frame every 8.3 s
+        theatre.connect()
+        theatre.feed(20)
+        url, before = await theatre.playlist()
+        assert "#EXT-X-TARGETDURATION:9\n" in before
+        (hint,) = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', before)
+        reload = asyncio.create_task(theatre.get(f"{url}&_HLS_msn=3&_HLS_part=0"))
+        part = asyncio.create_task(theatre.get(hint))
+        assert await is_waiting(reload)
+        assert await is_waiting(part)
+        let_time_pass(monkeypatch, 26)  # three target durations are 27 s
+        assert await is_waiting(reload)
+        assert await is_waiting(part)
+        let_time_pass(monkeypatch, 1)
+        assert ((await reload).status_code, (await reload).text) == (200, before)
+        assert (await part).status_code == 404
 
+    show(test)
+
+
+def test_whoever_waits_is_answered_when_the_media_is_dropped(
+    show: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def test(theatre: Theatre) -> None:
         theatre.connect()
         theatre.feed(3)
-        url, before = await theatre.playlist()
-        assert (await theatre.get(f"{url}&_HLS_msn=2&_HLS_part=0")).text == before
-        (hint,) = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', before)
-        assert (await theatre.get(hint)).status_code == 404
+        url, text = await theatre.playlist()
+        (hint,) = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="([^"]+)"', text)
+        waiting = [asyncio.create_task(theatre.get(each)) for each in (f"{url}&_HLS_msn=2", hint)]
+        assert [await is_waiting(each) for each in waiting] == [True, True]
+        monkeypatch.setattr(live_stream, "MAX_MEMORY", 1)
+        with pytest.raises(live_stream.MemoryExceededError):
+            theatre.feed(4)
+        assert [await is_waiting(each) for each in waiting] == [False, False]
+        assert [(await each).status_code for each in waiting] == [404, 404]
 
     show(test)
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from headend.rtmp.flv import AacConfig, AudioFrame, VideoFrame
+from headend.rtmp.flv import AacConfig, AudioFrame, AvcConfig, VideoFrame
+from headend_local.cutting import PartCut
+from headend_local.packager import _BESIDE_DATA, Packager
 
 numbers = itertools.count()
 
@@ -187,3 +189,63 @@ def check_times(run: Any, source: dict[bytes, VideoFrame | AudioFrame]) -> None:
             assert abs(sample.dts - Fraction(source[sample.data].dts, 1000) - by) < Fraction(
                 3, 1000
             )
+
+
+# ------------------------------------------------------------------ memory
+
+anything = st.one_of(
+    st.tuples(st.just("video"), st.booleans(), st.integers(-200, 3000), st.integers(0, 99)),
+    st.tuples(st.just("audio"), st.just(True), st.integers(-200, 3000), st.integers(0, 99)),
+    st.tuples(st.sampled_from(["avc", "aac"]), st.just(True), st.integers(0, 1), st.just(0)),
+    st.sampled_from([("start", True, 0, 0), ("end", True, 0, 0)]),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(anything, max_size=120), frozen=st.booleans())
+def test_all_that_is_held_is_counted_after_every_frame(
+    tools: SimpleNamespace, steps: list[tuple[str, bool, int, int]], frozen: bool
+) -> None:
+    packager = Packager(name_token="t", wall_clock=lambda: 0.0, window_segments=1)
+    packager.start_session()
+    packager.video_config(tools.AVC)
+    packager.audio_config(tools.AAC)
+    time = 1000
+    for what, key, number, size in steps:
+        time += 0 if frozen else number
+        match what:
+            case "video":
+                packager.video(VideoFrame(time % 2**32, 0, key, bytes(size)))
+            case "audio":
+                packager.audio(AudioFrame(time % 2**32, bytes(size)))
+            case "avc":
+                packager.video_config(AvcConfig(tools.AVC.avcc, 320 + number, 180))
+            case "aac":
+                packager.audio_config(AacConfig(tools.AAC.asc + bytes(number), 2, 48_000, 2))
+            case "start":
+                packager.start_session()
+            case "end":
+                packager.end_session()
+        assert packager.memory_bytes == held(packager)
+    packager.discard()
+    assert packager.memory_bytes == held(packager) == 0
+
+
+def held(packager: Packager) -> int:
+    """Add up everything that a packager holds."""
+    window, period = packager._window, packager._period
+    segments = [*window._listed, *window._removed]
+    if window.unfinished is not None:
+        segments.append(window.unfinished)
+    bodies = [body for segment in segments for body in segment.bodies]
+    bodies += [init.body for init in window._inits.values()]
+    waiting = [frame.frame.data for frame in packager._opening]
+    waiting += [unit.data + unit.config.asc for unit in packager._units]
+    if period is not None:
+        asc = b"" if period.audio is None or period.video is not None else period.audio.asc
+        cut = [part for part in period.waiting if isinstance(part, PartCut)]
+        samples = [sample for part in cut for sample, _ in part.samples]
+        samples += [sample for sample, _ in period.cutter._samples]
+        samples += [] if period.cutter._held is None else [period.cutter._held]
+        waiting += [sample.data + asc for sample in samples]
+    return sum(map(len, bodies)) + sum(_BESIDE_DATA + len(data) for data in waiting)

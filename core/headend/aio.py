@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         Callable,
         Coroutine,
         Generator,
+        Iterable,
         Iterator,
         Mapping,
     )
-    from types import TracebackType
+    from pathlib import Path
+    from types import EllipsisType, TracebackType
 
     from headend.spec import Capability
 
@@ -138,6 +140,8 @@ class AsyncStreamingPlatform:
     get_analytics = _in_thread(StreamingPlatform.get_analytics)
     get_analytics_many = _in_thread(StreamingPlatform.get_analytics_many)
     end_live_stream = _in_thread(StreamingPlatform.end_live_stream)
+    reconcile = _in_thread(StreamingPlatform.reconcile)
+    locate_ledger = _in_thread(StreamingPlatform.locate_ledger)
     check_health = _in_thread(StreamingPlatform.check_health)
     is_healthy = _in_thread(StreamingPlatform.is_healthy)
     wait_until_live = _waiting(
@@ -166,8 +170,8 @@ class AsyncStreamingPlatform:
 class _Opening:
     """What `open_async` returns: to be awaited, or entered with ``async with``."""
 
-    def __init__(self, provider: str | None, settings: Mapping[str, object] | None) -> None:
-        self._open = partial(open_platform, provider, settings=settings)
+    def __init__(self, open_platform: Callable[[], StreamingPlatform]) -> None:
+        self._open = open_platform
         self._opened: AsyncStreamingPlatform | None = None
 
     async def _make(self) -> AsyncStreamingPlatform:
@@ -191,11 +195,17 @@ class _Opening:
 
 
 def open_async(
-    provider: str | None = None, *, settings: Mapping[str, object] | None = None
+    provider: str | None = None,
+    *,
+    settings: Mapping[str, object] | None = None,
+    database: str | Path | EllipsisType | None = ...,
+    observers: Iterable[object] = (),
 ) -> _Opening:
     """Open a provider for an async application; arguments and errors are those of `open`.
 
     Use it as ``async with headend.open_async() as platform`` or
     ``platform = await headend.open_async()``.
     """
-    return _Opening(provider, settings)
+    return _Opening(
+        partial(open_platform, provider, settings=settings, database=database, observers=observers)
+    )

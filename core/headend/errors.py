@@ -6,6 +6,7 @@ The tree is closed::
     ├── ConfigurationError            settings are missing or wrong: all of them, by name
     ├── PluginError                   a provider is unknown, broken, incompatible or disabled
     ├── UnsupportedError              this provider does not have that capability or option
+    ├── LedgerError                   what headend keeps cannot be read or written
     └── PlatformError                 the platform, or the way to it, said no
         ├── AuthenticationError       the credentials are not accepted
         ├── PermissionDeniedError     they are, but do not allow this
@@ -103,6 +104,22 @@ class UnsupportedError(HeadendError):
         super().__init__(message)
         self.provider = provider
         self.feature = feature
+
+
+class LedgerError(HeadendError):
+    """What headend keeps cannot be read or written: locked, read-only, full, damaged or gone.
+
+    Raised while a platform is in use; where it is so when the platform is opened, that is a
+    `ConfigurationError`.  The operation that failed changed nothing in the ledger, and what was
+    recorded before is still there.  It never says that the platform refused something.
+
+    Attributes:
+        ledger: the file, or the database without its password.
+    """
+
+    def __init__(self, message: str, *, ledger: str) -> None:
+        super().__init__(message)
+        self.ledger = ledger
 
 
 class PlatformError(HeadendError):

@@ -16,6 +16,9 @@ with this in its ``pyproject.toml``::
 
     [project.entry-points.headend]
     acme = "headend_acme"
+
+`headend_attempt` and `headend_wait` watch the requests of all providers.  Their plugins have
+entry points of their own, in the group ``headend.observers``, or are given to `headend.open`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from headend.calls import AttemptEvent, WaitEvent
     from headend.spec import ProviderSpec
 
 PROJECT: Final = "headend"
@@ -41,4 +45,49 @@ def headend_providers() -> Iterable[ProviderSpec]:  # type: ignore[empty-body]  
 
     Called when providers are listed or one is opened.  The module that implements it imports
     the standard library and `headend.plugin` only.
+    """
+
+
+@hookspec
+def headend_attempt(event: AttemptEvent) -> None:
+    """Hear of a request that was sent, and of what came of it.
+
+    A whole plugin::
+
+        from headend.plugin import hookimpl
+
+        @hookimpl
+        def headend_attempt(event):
+            print(event.provider, event.operation, event.outcome, f"{event.duration:.3f} s")
+
+    with this in its ``pyproject.toml``::
+
+        [project.entry-points."headend.observers"]
+        acme-print = "acme_print"
+
+    Called after each attempt, in the thread that made it, so it should be quick; several at
+    once where several threads send.  What it raises is logged once and goes no further.
+    """
+
+
+@hookspec
+def headend_wait(event: WaitEvent) -> None:
+    """Hear that a request is about to wait: for its turn under a limit, or before a repetition.
+
+    A whole plugin::
+
+        from headend.plugin import hookimpl
+
+        @hookimpl
+        def headend_wait(event):
+            if event.seconds > 5:
+                print(f"{event.operation} waits {event.seconds:.0f} s: {event.why}")
+
+    with this in its ``pyproject.toml``::
+
+        [project.entry-points."headend.observers"]
+        acme-print = "acme_print"
+
+    Called before each wait, in the thread that waits; what it raises is logged once and goes no
+    further.
     """

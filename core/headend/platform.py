@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from random import SystemRandom
+from types import EllipsisType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
-from headend.calls import Calls
+from headend.calls import Calls, Pacers, process_pacers
 from headend.clock import SystemClock
 from headend.discovery import Registry
 from headend.errors import (
+    ConfigurationError,
     ConflictError,
     HeadendError,
     InvalidRequestError,
@@ -18,7 +21,11 @@ from headend.errors import (
     PluginError,
     UnsupportedError,
 )
+from headend.ledger import DeferredLedger, LedgerPacerStore, open_ledger
+from headend.ledger.store import OFF
+from headend.lifecycle import Lifecycle
 from headend.models import StreamState, to_channel_id
+from headend.observers import load_observers
 from headend.playback import why_not_playable
 from headend.provider import (
     PROTOCOLS,
@@ -34,6 +41,7 @@ from headend.provider import (
     SignsPlayback,
     Simulcasts,
 )
+from headend.reconcile import Reconciliation
 from headend.secret import Secret
 from headend.settings import (
     DEFAULT_PROVIDER,
@@ -44,7 +52,8 @@ from headend.settings import (
 from headend.spec import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
     from random import Random
     from types import TracebackType
 
@@ -62,9 +71,14 @@ if TYPE_CHECKING:
         StreamEvent,
     )
     from headend.provider import Provider
+    from headend.reconcile import Finding
+    from headend.settings import HostSettings
     from headend.spec import ProviderSpec
 
 _T = TypeVar("_T")
+
+LEDGER_FILE: Final = "ledger.sqlite3"
+"""The ledger in the data folder, where no other database is set."""
 
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
@@ -77,12 +91,17 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
     provider: str | None = None,
     *,
     settings: Mapping[str, object] | None = None,
+    database: str | Path | EllipsisType | None = ...,
+    observers: Iterable[object] = (),
 ) -> StreamingPlatform:
     """Open a provider; its settings are checked here and nothing is sent.
 
     Args:
         provider: its name; without it ``STREAMING_PLATFORM`` decides.
         settings: values that override the environment and the configuration file, by field name.
+        database: the ledger's database URL or `Path`, or `None` to go without a ledger; without
+            this argument ``HEADEND_DATABASE_URL`` decides, else it is in ``HEADEND_DATA_DIR``.
+        observers: objects with the hooks `headend_attempt` or `headend_wait`.
 
     Raises:
         PluginError: there is no such provider, or it cannot be used.
@@ -100,8 +119,19 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
             + (", ".join(registry.names) or "none")
         )
     options_class = registry.options_class(registry.spec(name))
+    url = _database_url(database, configuration.host)
+    ledger = DeferredLedger(partial(open_ledger, url, clock=clock, random=random))
+    calls = Calls(
+        clock=clock,
+        provider=name,
+        random=random,
+        pacers=process_pacers()
+        if url in {None, OFF}
+        else Pacers(LedgerPacerStore(ledger, clock), clock),
+        observer=load_observers(observers, disabled=configuration.host.disable_plugins),
+    )
     context = ProviderContext(
-        calls=Calls(clock=clock),
+        calls=calls,
         clock=clock,
         random=random,
         data_dir=configuration.host.data_dir,
@@ -116,9 +146,19 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
         spec=spec,
         provider=made,
         options_class=options_class,
+        calls=calls,
+        ledger=ledger,
         clock=clock,
         random=random,
     )
+
+
+def _database_url(
+    database: str | Path | EllipsisType | None, host: HostSettings
+) -> str | Path | None:
+    if not isinstance(database, EllipsisType):
+        return database
+    return host.database_url or host.data_dir / LEDGER_FILE
 
 
 class StreamingPlatform:
@@ -135,12 +175,16 @@ class StreamingPlatform:
         spec: ProviderSpec,
         provider: Provider,
         options_class: type | None,
+        calls: Calls,
+        ledger: DeferredLedger,
         clock: Clock,
         random: Random,
     ) -> None:
         self._spec = spec
         self._provider = provider
         self._options_class = options_class
+        self._calls = calls
+        self._ledger = ledger
         self._clock = clock
         self._random = random
         self._closed = False
@@ -173,7 +217,10 @@ class StreamingPlatform:
         """Free connections.  Live streams stay as they are; closing twice is harmless."""
         if not self._closed:
             self._closed = True
-            self._provider.close()
+            try:
+                self._provider.close()
+            finally:
+                self._ledger.close()
 
     def create_live_stream(
         self,
@@ -182,20 +229,29 @@ class StreamingPlatform:
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
         low_latency: bool = False,
+        idempotency_key: str | None = None,
         options: Mapping[str, object] | None = None,
     ) -> StreamCredentials:
         """Create a live stream and return what is needed to push to it and to watch it.
+
+        When the answer is lost, it is looked for on the platform before it is sent again, so one
+        call never creates two.
 
         Args:
             channel_id: your own id for what is broadcast; 42 and "42" are the same.
             name: for people.
             metadata: your own texts, returned by `get_live_stream`.
             low_latency: ask for playback a few seconds behind the encoder at most.
+            idempotency_key: a text of yours; a later call with the same one, also from another
+                process on the same ledger, returns what the first created.
             options: what only this provider has, by the names of its options class.
 
         Raises:
             UnsupportedError: the provider has no low latency, or no such option.
             InvalidRequestError: a value is not acceptable.
+            ConflictError: the idempotency key was used for something else.
+            UncertainOutcomeError: the request was sent and its fate could not be learnt.
+            LedgerError: the intent could not be written down; nothing was sent.
         """
         operation = "create_live_stream"
         if low_latency:
@@ -205,10 +261,12 @@ class StreamingPlatform:
             name=self._name(name, operation),
             metadata=self._metadata(metadata or {}, operation),
             low_latency=low_latency,
-            marker=f"headend-{self._random.getrandbits(96):024x}",
+            marker="",
             options=self._options(options or {}, operation),
         )
-        return self._open_provider().create_live_stream(request)
+        if idempotency_key is not None:
+            self._id(idempotency_key, operation, what="idempotency key")
+        return self._lifecycle().create(request, idempotency_key)
 
     def get_live_stream(self, stream_id: str) -> LiveStream:
         """Return one live stream as the platform has it now."""
@@ -262,9 +320,52 @@ class StreamingPlatform:
         """
         if delete_recordings:
             self._need(Capability.RECORDINGS, "delete_recordings=True")
-        return self._open_provider().end_live_stream(
+        return self._lifecycle().end(
             self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
         )
+
+    def reconcile(
+        self, *, dry_run: bool = False, clean: bool = False, older_than: float = 0.0
+    ) -> list[Finding]:
+        """Compare ledger and platform in both directions, over all pages, and bring them in line.
+
+        The ledger is corrected, and ends that broke off are finished.  What does not bear this
+        ledger's marker is reported and never touched.
+
+        Args:
+            dry_run: only report.
+            clean: end orphans and duplicates, too; never one that is live.
+            older_than: seconds; younger ones are left alone.
+
+        Raises:
+            ConfigurationError: the ledger is off, so there is nothing to compare with.
+        """
+        provider = self._open_provider()
+        ledger = self._ledger.get()
+        if ledger.location is None:
+            raise ConfigurationError(
+                "the ledger is off, so there is nothing to compare the platform with; "
+                "set HEADEND_DATABASE_URL, or leave it unset"
+            )
+        return Reconciliation(
+            provider=provider,
+            name=self.provider,
+            settle_time=self._spec.settle_time,
+            ledger=ledger,
+            lifecycle=self._lifecycle(),
+            clock=self._clock,
+            dry_run=dry_run,
+            clean=clean,
+            older_than=older_than,
+        ).run()
+
+    def locate_ledger(self) -> str | None:
+        """Return where the ledger is kept, or `None` when it is off and nothing survives a crash.
+
+        Raises:
+            ConfigurationError: it cannot be opened.
+        """
+        return self._ledger.get().location
 
     def check_health(self) -> Health:
         """Ask the platform whether a live stream could be created with these settings."""
@@ -439,6 +540,17 @@ class StreamingPlatform:
         if self._closed:
             raise HeadendError("this platform is closed; headend.open() gives a new one")
         return self._provider
+
+    def _lifecycle(self) -> Lifecycle:
+        return Lifecycle(
+            provider=self._open_provider(),
+            name=self.provider,
+            settle_time=self._spec.settle_time,
+            ledger=self._ledger.get(),
+            calls=self._calls,
+            clock=self._clock,
+            random=self._random,
+        )
 
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:

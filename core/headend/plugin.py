@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headend.calls import (
         Attempt as Attempt,
+        AttemptEvent as AttemptEvent,
         Calls as Calls,
+        Effect as Effect,
         Operation as Operation,
+        RateLimit as RateLimit,
+        WaitEvent as WaitEvent,
+        parse_retry_after as parse_retry_after,
     )
     from headend.clock import (
         Clock as Clock,
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
         ConflictError as ConflictError,
         HeadendError as HeadendError,
         InvalidRequestError as InvalidRequestError,
+        LedgerError as LedgerError,
         PermissionDeniedError as PermissionDeniedError,
         PlatformError as PlatformError,
         PlatformProtocolError as PlatformProtocolError,
@@ -88,8 +94,13 @@ else:
         {
             "headend.calls": (
                 "Attempt",
+                "AttemptEvent",
                 "Calls",
+                "Effect",
                 "Operation",
+                "RateLimit",
+                "WaitEvent",
+                "parse_retry_after",
             ),
             "headend.clock": ("Clock",),
             "headend.errors": (
@@ -98,6 +109,7 @@ else:
                 "ConflictError",
                 "HeadendError",
                 "InvalidRequestError",
+                "LedgerError",
                 "PermissionDeniedError",
                 "PlatformError",
                 "PlatformProtocolError",

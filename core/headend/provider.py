@@ -61,7 +61,7 @@ class CreateRequest:
         name: for people, or `None`.
         metadata: the host's own texts.
         low_latency: asked for only if the provider has `Capability.LOW_LATENCY`.
-        marker: put this on what you create, so that it can be found again.
+        marker: put this on what you create, so that it can be found again; core fills it in.
         options: an object of the spec's options class, or `None` if it has none.
     """
 
@@ -80,6 +80,14 @@ class Provider(Protocol):
     `StreamNotFoundError` is raised by all that take a `stream_id` but `end_live_stream`.
     """
 
+    @property
+    def account(self) -> str:
+        """Name the account, and the region where there is one; it holds no secret.
+
+        One ledger serves many accounts: live streams of different ones are never compared.
+        """
+        ...
+
     def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
         """Create a live stream and return what is needed to push to it and to watch it."""
         ...
@@ -90,6 +98,13 @@ class Provider(Protocol):
 
     def list_live_streams(self) -> Iterator[LiveStream]:
         """Return all live streams, page by page as they are taken."""
+        ...
+
+    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+        """Return all live streams that bear the marker, by the surest way the platform has.
+
+        This is how a creation is looked up whose answer was lost.
+        """
         ...
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:

@@ -381,6 +381,13 @@ class HostSettings:
         factory=_default_data_dir,
         metadata=setting("HEADEND_DATA_DIR", "The folder for what headend keeps."),
     )
+    database_url: str | None = field(
+        default=None,
+        metadata=setting(
+            "HEADEND_DATABASE_URL",
+            "The ledger's database; default ledger.sqlite3 in HEADEND_DATA_DIR; none turns it off.",
+        ),
+    )
     disable_plugins: tuple[str, ...] = field(
         default=(),
         metadata=setting(

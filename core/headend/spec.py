@@ -47,6 +47,7 @@ class ProviderSpec:
             stream, or `None` if it has none.
         simulator: ``"package.module:Name"`` of what makes its simulated platform, or `None`.
         capabilities: what it can do beyond the operations that all providers have.
+        settle_time: seconds after which the platform's lists surely show what was created.
         docs_url: where a person reads on.
     """
 
@@ -61,4 +62,5 @@ class ProviderSpec:
         default=frozenset(),
         validator=validators.deep_iterable(validators.instance_of(Capability)),
     )
+    settle_time: float = field(default=0.0, validator=validators.ge(0))
     docs_url: str | None = None

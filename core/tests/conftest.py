@@ -21,6 +21,7 @@ import attrs
 import pytest
 
 from headend.calls import Calls
+from headend.ledger import DeferredLedger, MemoryLedger
 from headend.platform import StreamingPlatform
 from headend.provider import ProviderContext
 
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 
 PLUGINS = Path(__file__).parent / "plugins"
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that is set where the tests run reaches a test."""
-    for name in os.environ:
-        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "ACME_")):
-            monkeypatch.delenv(name)
 
 
 class FakeClock:
@@ -88,6 +81,7 @@ class Installer:
         modules: Mapping[str, str] | None = None,
         providers: Mapping[str, str] | None = None,
         commands: Mapping[str, str] | None = None,
+        observers: Mapping[str, str] | None = None,
         version: str = "1.0",
         requires: Sequence[str] = (),
     ) -> None:
@@ -98,6 +92,7 @@ class Installer:
             modules: source by path, such as ``{"acme/__init__.py": "…"}``.
             providers: its entry points in the group ``headend``.
             commands: its entry points in the group ``headend.commands``.
+            observers: its entry points in the group ``headend.observers``.
             version: its version.
             requires: its requirements, as in ``Requires-Dist``.
         """
@@ -108,7 +103,11 @@ class Installer:
         fields = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
         fields += [f"Requires-Dist: {one}" for one in requires]
         self._file(f"{info}/METADATA", "".join(f"{one}\n" for one in fields))
-        groups = {"headend": providers or {}, "headend.commands": commands or {}}
+        groups = {
+            "headend": providers or {},
+            "headend.commands": commands or {},
+            "headend.observers": observers or {},
+        }
         self._file(
             f"{info}/entry_points.txt",
             "".join(
@@ -191,8 +190,9 @@ class Opened:
         package = importlib.import_module("headend_acme")
         spec = next(spec for spec in package.headend_providers() if spec.name == name)
         settings = importlib.import_module("headend_acme.settings")
+        calls = Calls(clock=self._clock, provider=name)
         context = ProviderContext(
-            calls=Calls(clock=self._clock),
+            calls=calls,
             clock=self._clock,
             random=Random(1),
             data_dir=self._folder,
@@ -203,6 +203,8 @@ class Opened:
             spec=spec,
             provider=provider,
             options_class=settings.AcmeOptions if spec.options else None,
+            calls=calls,
+            ledger=DeferredLedger(lambda: MemoryLedger(id="test")),
             clock=self._clock,
             random=Random(1),
         )

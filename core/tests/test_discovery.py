@@ -470,7 +470,7 @@ class TestMaking:
     def test_a_factory_that_makes_no_provider_is_a_defect(self, install: Installer) -> None:
         self.install_with(install, SETTINGS + "def make(settings, context):\n    pass\n")
 
-        assert "what headend_made:make makes lacks check_health, close, " in self.refusal()
+        assert "what headend_made:make makes lacks account, check_health, close, " in self.refusal()
 
     @pytest.mark.parametrize(
         ("source", "words"),

@@ -17,6 +17,7 @@ from headend import errors
 from headend.errors import (
     ConfigurationError,
     HeadendError,
+    LedgerError,
     PlatformError,
     PlatformUnavailableError,
     PluginError,
@@ -37,7 +38,13 @@ def tree_of(root: type[HeadendError]) -> Iterator[type[HeadendError]]:
 
 CLASSES = list(tree_of(HeadendError))
 PLATFORM_CLASSES = list(tree_of(PlatformError))
-NOT_PLATFORM_CLASSES = [HeadendError, ConfigurationError, PluginError, UnsupportedError]
+NOT_PLATFORM_CLASSES = [
+    HeadendError,
+    ConfigurationError,
+    PluginError,
+    UnsupportedError,
+    LedgerError,
+]
 FULL = {
     "provider": "acme",
     "operation": "get_live_stream",
@@ -88,7 +95,9 @@ def test_hosts_find_every_error_in_headend(kind: type[HeadendError]) -> None:
     assert getattr(headend, kind.__name__) is kind
 
 
-@pytest.mark.parametrize("kind", [*PLATFORM_CLASSES, ConfigurationError, UnsupportedError])
+@pytest.mark.parametrize(
+    "kind", [*PLATFORM_CLASSES, ConfigurationError, LedgerError, UnsupportedError]
+)
 def test_plugins_find_every_error_that_they_raise(kind: type[HeadendError]) -> None:
     assert getattr(headend.plugin, kind.__name__) is kind
 
@@ -134,6 +143,7 @@ def examples() -> list[HeadendError]:
         PluginError("broken"),
         ConfigurationError.of("provider acme", ["ACME_A: is missing.", "ACME_B: is wrong"]),
         UnsupportedError("no", provider="acme", feature="recordings"),
+        LedgerError("the disk is full", ledger="/data/ledger.sqlite3"),
         NotReadyError(3),
     ]
 

@@ -227,7 +227,7 @@ class TestOperations:
         marks = {request.marker for request in provider.requests}
 
         assert len(marks) == 5
-        assert all(mark.startswith("headend-") and len(mark) == 32 for mark in marks)
+        assert all(mark.startswith("headend-test-") and len(mark) == 37 for mark in marks)
 
     def test_a_list_is_taken_page_by_page(self, opened: Opened) -> None:
         platform, provider = opened()

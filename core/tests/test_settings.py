@@ -450,5 +450,6 @@ def test_without_settings_the_defaults_of_the_first_users_hold() -> None:
     assert [info.env for info in describe_settings(HostSettings)] == [
         "STREAMING_PLATFORM",
         "HEADEND_DATA_DIR",
+        "HEADEND_DATABASE_URL",
         "HEADEND_DISABLE_PLUGINS",
     ]

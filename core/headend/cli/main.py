@@ -25,6 +25,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "show": ("headend.cli.live_streams:show_command", "Show one live stream as it is now."),
     "end": ("headend.cli.live_streams:end_command", "End a live stream for good."),
     "analytics": ("headend.cli.live_streams:analytics_command", "Show viewers and bitrate."),
+    "orphans": (
+        "headend.cli.orphans:orphans_command",
+        "Find what a crash or a lost answer left behind.",
+    ),
     "rotate-key": ("headend.cli.live_streams:rotate_key_command", "Replace the stream key."),
 }
 """The commands of this distribution: where each is, and its help in one line."""
@@ -34,7 +38,11 @@ COMMAND_GROUP: Final = "headend.commands"
 EXIT_CODES: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
     (0, "done", ()),
     (1, "a defect of headend", ("HeadendError",)),
-    (2, "usage, settings or plugin", ("ConfigurationError", "PluginError")),
+    (
+        2,
+        "usage, settings, plugin or ledger",
+        ("ConfigurationError", "PluginError", "LedgerError"),
+    ),
     (3, "not found", ("StreamNotFoundError",)),
     (
         4,

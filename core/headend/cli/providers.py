@@ -102,6 +102,9 @@ def check_command(ctx: click.Context, provider: str | None, *, as_json: bool) ->
     with headend.open(provider) as platform:
         if not as_json:
             click.echo(f"settings  ok: provider {platform.provider}")
+            place = platform.locate_ledger()
+            off = "off: nothing survives a crash, and orphans cannot be found"
+            click.echo(f"ledger    {place or off}")
         health = platform.check_health()
     if as_json:
         print_json(health)

@@ -15,6 +15,7 @@ from headend.plugin import (
     METRICS,
     AuthenticationError,
     ConflictError,
+    Effect,
     EndOutcome,
     EndResult,
     Health,
@@ -44,16 +45,16 @@ _T = TypeVar("_T")
 
 NAME: Final = "local"
 
-CREATE: Final = Operation("create_live_stream", writes=True)
-GET: Final = Operation("get_live_stream", writes=False)
-LIST: Final = Operation("list_live_streams", writes=False)
-CREDENTIALS: Final = Operation("get_credentials", writes=False)
-ANALYTICS: Final = Operation("get_analytics", writes=False)
-ROTATE: Final = Operation("rotate_stream_key", writes=True)
-ENABLE: Final = Operation("enable_live_stream", writes=True)
-DISABLE: Final = Operation("disable_live_stream", writes=True)
-END: Final = Operation("end_live_stream", writes=True)
-HEALTH: Final = Operation("check_health", writes=False)
+CREATE: Final = Operation("create_live_stream", Effect.WRITE)
+GET: Final = Operation("get_live_stream", Effect.READ)
+LIST: Final = Operation("list_live_streams", Effect.READ)
+CREDENTIALS: Final = Operation("get_credentials", Effect.READ)
+ANALYTICS: Final = Operation("get_analytics", Effect.READ)
+ROTATE: Final = Operation("rotate_stream_key", Effect.REPEATABLE)
+ENABLE: Final = Operation("enable_live_stream", Effect.REPEATABLE)
+DISABLE: Final = Operation("disable_live_stream", Effect.REPEATABLE)
+END: Final = Operation("end_live_stream", Effect.REPEATABLE)
+HEALTH: Final = Operation("check_health", Effect.READ)
 
 _NOT_FOUND: Final = 404
 
@@ -74,6 +75,11 @@ class LocalProvider:
             follow_redirects=False,
             verify=urlsplit(settings.url).scheme == "https",
         )
+
+    @property
+    def account(self) -> str:
+        """The server's address."""
+        return self._settings.url.rstrip("/")
 
     def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
         """Create a live stream and return what is needed to push to it and to watch it."""
@@ -104,6 +110,10 @@ class LocalProvider:
             if after in seen:
                 raise page.broken(f"the page token {after!r} came twice")
             seen.add(after)
+
+    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+        """Return all live streams that bear the marker."""
+        return [one for one in self.list_live_streams() if one.marker == marker]
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         """Return what `create_live_stream` returned, with the key as it is now."""

@@ -79,3 +79,5 @@ def test_the_readmes_programs_run(server, monkeypatch, capsys):
         (program,) = programs(page)
         exec(program, {})
         assert "rtmp://127.0.0.1" in capsys.readouterr().out
+    for program in programs("docs/reliability.md"):
+        exec(program, {})

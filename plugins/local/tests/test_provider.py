@@ -180,8 +180,15 @@ def test_an_address_that_is_none_is_told_by_its_variable(monkeypatch):
 # ---------------------------------------------------------------------- answers of strangers
 
 
+class HurriedClock(SystemClock):
+    """A clock on which the waits between two attempts take no time."""
+
+    def sleep(self, seconds: float) -> None:
+        pass
+
+
 def provider_that_hears(answer: Callable[[httpx.Request], httpx.Response]) -> LocalProvider:
-    clock = SystemClock()
+    clock = HurriedClock()
     provider = LocalProvider(
         LocalSettings(url="http://127.0.0.1:8935", token=Secret("planted-token")),
         ProviderContext(

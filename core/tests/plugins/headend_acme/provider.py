@@ -56,6 +56,10 @@ class PlainProvider:
         self.keys: dict[str, Secret] = {}
         made.append(self)
 
+    @property
+    def account(self) -> str:
+        return "4711"
+
     def _ask(self, operation: str, stream_id: str | None = None) -> None:
         self.asked.append(operation)
         if self.failing is not None:
@@ -114,6 +118,10 @@ class PlainProvider:
         for start in range(0, max(1, len(found)), PAGE):
             self._ask("list_live_streams")
             yield from found[start : start + PAGE]
+
+    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+        self._ask("find_live_streams")
+        return [one for one in self.streams.values() if one.marker == marker]
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         self._ask("get_credentials", stream_id)

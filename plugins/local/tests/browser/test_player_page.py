@@ -247,7 +247,7 @@ def test_the_page_plays_the_live_stream_through_a_reconnect_to_its_end(
             print(
                 f"\nthe page is {by_counter:.2f} s behind the encoder, by its own account {by_page}"
             )
-        if os.environ.get("HEADEND_SCREENSHOTS"):
+        if os.environ.get("KEEP_SCREENSHOTS"):
             SCREENSHOT.parent.mkdir(exist_ok=True)
             page.driver.save_screenshot(str(SCREENSHOT))
 

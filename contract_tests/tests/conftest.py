@@ -1,0 +1,107 @@
+"""What these tests share: the simulated platform on a socket, behind faults, and a client of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from random import Random
+
+import httpx
+import pytest
+
+from headend.plugin import Secret
+from headend_contract.clock import ManualClock
+from headend_contract.faults import FaultLayer
+from headend_contract.reference.opening import make_context
+from headend_contract.reference.platform import SimulatedPlatform
+from headend_contract.reference.provider import ReferenceProvider
+from headend_contract.reference.settings import ReferenceSettings
+from headend_contract.reference.simulator import SimulatorApp, create_app
+from headend_contract.serving import Served
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is set where the tests run reaches a test."""
+    for name in os.environ:
+        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "REFERENCE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def app(clock: ManualClock) -> SimulatorApp:
+    return create_app(clock=clock, random=Random(7))
+
+
+@pytest.fixture
+def simulated(app: SimulatorApp) -> SimulatedPlatform:
+    return app.platform
+
+
+@pytest.fixture
+def faults(app: SimulatorApp) -> FaultLayer:
+    return FaultLayer(app)
+
+
+@pytest.fixture
+def served(faults: FaultLayer) -> Iterator[Served]:
+    with Served(faults) as running:
+        yield running
+
+
+@pytest.fixture
+def http(served: Served, simulated: SimulatedPlatform) -> Iterator[httpx.Client]:
+    """A plain client with the right token, which knows nothing of the provider."""
+    with httpx.Client(
+        base_url=f"{served.url}/v1/accounts/main/",
+        headers={"Authorization": f"Bearer {simulated.token}"},
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def create(http: httpx.Client) -> Callable[..., dict[str, object]]:
+    """Create an input by HTTP and return the platform's answer."""
+
+    def make(**body: object) -> dict[str, object]:
+        answer = http.post("inputs", json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, object] = answer.json()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def provider_for(
+    served: Served, simulated: SimulatedPlatform, clock: ManualClock
+) -> Iterator[Callable[..., ReferenceProvider]]:
+    """Make a provider for the simulated platform, with other settings where they are given."""
+    made: list[ReferenceProvider] = []
+
+    def make(**settings: object) -> ReferenceProvider:
+        given = {
+            "api_url": served.url,
+            "api_token": Secret(simulated.token),
+            "webhook_secret": Secret(simulated.webhook_secret),
+            **settings,
+        }
+        context = make_context(clock=clock, random=Random(3))
+        provider = ReferenceProvider(ReferenceSettings(**given), context)
+        made.append(provider)
+        return provider
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def provider(provider_for: Callable[..., ReferenceProvider]) -> ReferenceProvider:
+    return provider_for()

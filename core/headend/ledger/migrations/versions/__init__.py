@@ -1,0 +1,1 @@
+"""One script per version, in the order of their revisions."""

@@ -1,0 +1,276 @@
+"""Comparing ledger and platform in both directions, and bringing them in line.
+
+What the ledger does not know of is touched only when it bears this ledger's marker, only when
+asked, and never while it is live.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from headend.errors import StreamNotFoundError
+from headend.ledger import EntryState
+from headend.lifecycle import marker_prefix, oldest, owner_is_dead
+from headend.models import StreamState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from headend.clock import Clock
+    from headend.ledger import Entry, Ledger
+    from headend.lifecycle import Lifecycle
+    from headend.models import LiveStream
+    from headend.provider import Provider
+
+_BUSY: Final = frozenset({StreamState.LIVE, StreamState.CONNECTING, StreamState.INTERRUPTED})
+
+
+class FindingKind(StrEnum):
+    """How ledger and platform can differ."""
+
+    ORPHAN = "orphan"
+    """On the platform with this ledger's marker, and not wanted by the ledger."""
+    DUPLICATE = "duplicate"
+    """A second one with the marker of one that the ledger knows."""
+    FOREIGN = "foreign"
+    """On the platform without this ledger's marker; never touched."""
+    VANISHED = "vanished"
+    """In the ledger, and gone from the platform."""
+    OPEN_INTENT = "open-intent"
+    """A creation whose fate nobody recorded."""
+    HALF_ENDED = "half-ended"
+    """An end that began and was not finished."""
+
+
+class Action(StrEnum):
+    """What was done about a finding, or would be."""
+
+    NONE = "none"
+    END = "end"
+    ADOPT = "adopt"
+    ABANDON = "abandon"
+    RECORD_ENDED = "record-ended"
+    FINISH_ENDING = "finish-ending"
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One difference between ledger and platform.
+
+    Attributes:
+        kind: how they differ.
+        stream_id: the live stream, or `None` where there is none.
+        channel_id: the host's own id, where it is known.
+        marker: the mark on it, or `None`.
+        why: what was seen, in words.
+        action: what brings them in line.
+        done: whether that was done.
+    """
+
+    kind: FindingKind
+    stream_id: str | None
+    channel_id: str | None
+    marker: str | None
+    why: str
+    action: Action
+    done: bool = False
+
+
+class Reconciliation:
+    """One comparison of a provider's platform with the ledger."""
+
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        name: str,
+        settle_time: float,
+        ledger: Ledger,
+        lifecycle: Lifecycle,
+        clock: Clock,
+        dry_run: bool,
+        clean: bool,
+        older_than: float,
+    ) -> None:
+        self._provider = provider
+        self._name = name
+        self._ledger = ledger
+        self._lifecycle = lifecycle
+        self._settle_time = timedelta(seconds=settle_time)
+        self._older_than = timedelta(seconds=older_than)
+        self._clock = clock
+        self._dry_run = dry_run
+        self._clean = clean and not dry_run
+        self._prefix = marker_prefix(ledger)
+        self._now: datetime = clock.now()
+
+    def run(self) -> list[Finding]:
+        """Compare over all pages, act, and return the differences."""
+        # The ledger first: what is created while the list is read is then no orphan.
+        entries = self._ledger.entries(self._name, self._provider.account)
+        known = {entry.marker: entry for entry in entries}
+        present: dict[str, list[LiveStream]] = defaultdict(list)
+        findings: list[Finding] = []
+        for stream in self._provider.list_live_streams():
+            if stream.marker is None or not stream.marker.startswith(self._prefix):
+                findings.append(self._foreign(stream))
+            else:
+                present[stream.marker].append(stream)
+        for marker, streams in present.items():
+            entry = known.get(marker) or self._ledger.by_marker(marker)
+            findings += self._on_platform(entry, streams)
+        for entry in entries:
+            if entry.marker not in present:
+                findings += self._not_listed(entry)
+        return findings
+
+    def _on_platform(self, entry: Entry | None, streams: list[LiveStream]) -> Iterator[Finding]:
+        if entry is None or entry.state is EntryState.ABANDONED:
+            why = "it bears this ledger's marker and " + (
+                "the ledger does not know it" if entry is None else "its creation counted as failed"
+            )
+            yield from (self._surplus(FindingKind.ORPHAN, one, why) for one in streams)
+            return
+        if entry.state is EntryState.CREATING:
+            if not self._is_open(entry):
+                return
+            kept: LiveStream | None = oldest(streams)
+            yield self._adopt(entry, oldest(streams))
+        else:
+            kept = next((one for one in streams if one.stream_id == entry.stream_id), None)
+        for one in streams:
+            if kept is None or one.stream_id != kept.stream_id:
+                why = f"the ledger has {entry.stream_id or 'another'} for the same marker"
+                yield self._surplus(FindingKind.DUPLICATE, one, why)
+        if kept is None:
+            yield from self._not_listed(entry)
+        elif entry.state is EntryState.ENDING:
+            yield self._finish_ending(entry)
+        elif entry.state is EntryState.ENDED and not self._is_gone(entry):
+            why = "the ledger says that it has ended"
+            yield self._surplus(FindingKind.ORPHAN, kept, why)
+
+    def _not_listed(self, entry: Entry) -> Iterator[Finding]:
+        if entry.state is EntryState.CREATING and self._is_open(entry):
+            # A list may lag; the platform's own search by marker is asked as well.
+            found = self._provider.find_live_streams(entry.marker)
+            if found:
+                yield self._adopt(entry, oldest(found))
+            elif self._now - entry.changed_at >= self._settle_time:
+                yield self._abandon(entry)
+        elif entry.state is EntryState.ACTIVE and self._is_gone(entry):
+            yield self._record_ended(entry, FindingKind.VANISHED, "the platform does not have it")
+        elif entry.state is EntryState.ENDING:
+            if self._is_gone(entry):
+                why = "it is gone, and its end was not recorded"
+                yield self._record_ended(entry, FindingKind.HALF_ENDED, why)
+            else:
+                yield self._finish_ending(entry)
+
+    def _is_open(self, entry: Entry) -> bool:
+        """Tell whether nobody is carrying out this creation any more."""
+        return entry.lease_until <= self._now or owner_is_dead(entry.owner)
+
+    def _is_gone(self, entry: Entry) -> bool:
+        assert entry.stream_id is not None
+        try:
+            self._provider.get_live_stream(entry.stream_id)
+        except StreamNotFoundError:
+            return True
+        return False
+
+    def _foreign(self, stream: LiveStream) -> Finding:
+        made_by = "without headend" if stream.marker is None else "by another ledger"
+        return Finding(
+            kind=FindingKind.FOREIGN,
+            stream_id=stream.stream_id,
+            channel_id=stream.channel_id,
+            marker=stream.marker,
+            why=f"it was made {made_by}",
+            action=Action.NONE,
+        )
+
+    def _surplus(self, kind: FindingKind, stream: LiveStream, why: str) -> Finding:
+        def finding(action: Action, reason: str = "", *, done: bool = False) -> Finding:
+            return Finding(
+                kind=kind,
+                stream_id=stream.stream_id,
+                channel_id=stream.channel_id,
+                marker=stream.marker,
+                why=f"{why}{reason}",
+                action=action,
+                done=done,
+            )
+
+        if stream.created_at is not None and self._now - stream.created_at < self._older_than:
+            return finding(Action.NONE, "; it is younger than asked for")
+        if not self._clean:
+            return finding(Action.END)
+        try:
+            state = self._provider.get_live_stream(stream.stream_id).state
+        except StreamNotFoundError:
+            return finding(Action.END, "; it went away meanwhile", done=True)
+        if state in _BUSY or state is None or state is StreamState.UNKNOWN:
+            return finding(Action.NONE, f"; it is {state or 'in an unknown state'}, so it stays")
+        self._lifecycle.end(stream.stream_id, delete_recordings=False)
+        return finding(Action.END, done=True)
+
+    def _adopt(self, entry: Entry, stream: LiveStream) -> Finding:
+        if not self._dry_run:
+            self._ledger.created(entry.marker, stream.stream_id, now=self._clock.now())
+        return self._about(
+            entry,
+            FindingKind.OPEN_INTENT,
+            Action.ADOPT,
+            "its creation was not recorded, and the platform has it",
+            stream_id=stream.stream_id,
+        )
+
+    def _abandon(self, entry: Entry) -> Finding:
+        if not self._dry_run:
+            self._ledger.abandoned(entry.marker, "not on the platform", now=self._clock.now())
+        why = "its creation was not recorded, and the platform does not have it"
+        return self._about(entry, FindingKind.OPEN_INTENT, Action.ABANDON, why)
+
+    def _record_ended(self, entry: Entry, kind: FindingKind, why: str) -> Finding:
+        if not self._dry_run:
+            assert entry.stream_id is not None
+            self._ledger.ended(self._name, entry.account, entry.stream_id, now=self._clock.now())
+        return self._about(entry, kind, Action.RECORD_ENDED, why)
+
+    def _finish_ending(self, entry: Entry) -> Finding:
+        if not self._dry_run:
+            assert entry.stream_id is not None
+            self._lifecycle.end(entry.stream_id, delete_recordings=entry.delete_recordings)
+        why = "its end began and was not finished"
+        return self._about(entry, FindingKind.HALF_ENDED, Action.FINISH_ENDING, why)
+
+    def _about(
+        self,
+        entry: Entry,
+        kind: FindingKind,
+        action: Action,
+        why: str,
+        *,
+        stream_id: str | None = None,
+    ) -> Finding:
+        return Finding(
+            kind=kind,
+            stream_id=stream_id or entry.stream_id,
+            channel_id=entry.channel_id,
+            marker=entry.marker,
+            why=why,
+            action=action,
+            done=not self._dry_run,
+        )
+
+
+def unresolved(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that still want something done."""
+    return [one for one in findings if one.action is not Action.NONE and not one.done]

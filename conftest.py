@@ -13,6 +13,6 @@ def _no_settings_from_outside(
 ) -> None:
     """Nothing that is set where the tests run reaches a test, and no ledger of a test stays."""
     for name in os.environ:
-        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "ACME_")):
+        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "ACME_", "REFERENCE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HEADEND_DATA_DIR", str(tmp_path_factory.mktemp("data")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -18,14 +17,6 @@ from headend_contract.reference.provider import ReferenceProvider
 from headend_contract.reference.settings import ReferenceSettings
 from headend_contract.reference.simulator import SimulatorApp, create_app
 from headend_contract.serving import Served
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that is set where the tests run reaches a test."""
-    for name in os.environ:
-        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "REFERENCE_")):
-            monkeypatch.delenv(name)
 
 
 @pytest.fixture

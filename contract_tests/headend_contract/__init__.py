@@ -1,1 +1,1 @@
-"""The contract suite of headend. This version holds no checks yet."""
+"""The contract suite of headend: so far the reference provider and the fault layer, no checks."""

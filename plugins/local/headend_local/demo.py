@@ -104,7 +104,11 @@ class _Demo:
         )
         server = self._stack.enter_context(start_server(folder))
         self._platform = self._stack.enter_context(
-            headend.open("local", settings={"url": server.http_url, "token": server.token})
+            headend.open(
+                "local",
+                settings={"url": server.http_url, "token": server.token},
+                database=None,
+            )
         )
         credentials = self._platform.create_live_stream(
             channel_id="demo", name="headend demo", low_latency=True

@@ -43,6 +43,7 @@ def run_demo(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
                 "STREAMING_PLATFORM": "nonsense",
                 "HEADEND_CONFIG": str(tmp_path / "nowhere.toml"),
                 "HEADEND_DISABLE_PLUGINS": "*",
+                "XDG_DATA_HOME": str(tmp_path),
             },
         )
 

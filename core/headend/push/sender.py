@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -13,7 +13,6 @@ from headend.push.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
 
     from headend.presets import EncodingPreset
     from headend.push.source import MediaSource
@@ -104,8 +103,10 @@ def push(
         on_sent(stats)
 
 
-class Push:
+class Push(Worker):
     """Encodes a source and sends it, in a thread of its own.
+
+    Its `error` may be an `RtmpError` or a `SourceError`; `stop` takes leave of the ingest.
 
     Args:
         source: what to send.
@@ -113,8 +114,6 @@ class Push:
         connect: opens the way to the ingest, for example
             ``lambda: PublishConnection.connect(url, key)``; it is closed at the end.
         clock: seconds that only ever grow.
-
-    As a context manager it starts and stops itself.
     """
 
     def __init__(
@@ -125,13 +124,13 @@ class Push:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("headend-push", self._run)
         self._source = source
         self._preset = preset
         self._connect = connect
         self._clock = clock
         self._stats = PushStats()
         self._connection: _Connection | None = None
-        self._worker = Worker("headend-push", self._run)
 
     def start(self) -> None:
         """Connect, then send in the background.
@@ -144,42 +143,12 @@ class Push:
         import headend.push.encoder  # noqa: F401
 
         self._connection = self._connect()
-        self._worker.start()
-
-    def stop(self, timeout: float = 10.0) -> None:
-        """Take leave of the ingest and wait for that, at most `timeout` seconds."""
-        self._worker.stop(timeout)
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until the source is at its end or the push failed."""
-        self._worker.join(timeout)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is still sending."""
-        return self._worker.running
-
-    @property
-    def error(self) -> Exception | None:
-        """Why it ended, if not by `stop` or the source's end: an `RtmpError`, a `SourceError`."""
-        return self._worker.error
+        super().start()
 
     @property
     def stats(self) -> PushStats:
         """What has been sent so far."""
         return self._stats
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _run(self, stop: StopSignal) -> None:
         from headend.push.encoder import encode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
@@ -17,7 +17,6 @@ from headend.push.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from headend.fetch import Response
     from headend.hls import ByteRange, InitSection, Segment
@@ -76,7 +75,7 @@ class ViewerStats:
     ended: bool = False
 
 
-class HlsViewer:
+class HlsViewer(Worker):
     """Follows one HLS playback as a simple player would: whole segments, in order.
 
     Use `follow` to do it here and now, or `start` and `stop` (or the context manager) for a
@@ -99,6 +98,7 @@ class HlsViewer:
         clock: Callable[[], float] = time.monotonic,
         load: Fetch = fetch,
     ) -> None:
+        super().__init__("headend-viewer", self.follow)
         self._url = url
         self._patience = patience
         self._timeout = timeout
@@ -108,46 +108,11 @@ class HlsViewer:
         self._media_url: str | None = None
         self._next: int | None = None
         self._decoder: _Decoder | None = None
-        self._worker = Worker("headend-viewer", self.follow)
-
-    def start(self) -> None:
-        """Follow in the background."""
-        self._worker.start()
-
-    def stop(self, timeout: float = 10.0) -> None:
-        """Stop following and wait for that, at most `timeout` seconds."""
-        self._worker.stop(timeout)
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until the playback is at its end or cannot be followed."""
-        self._worker.join(timeout)
-
-    @property
-    def running(self) -> bool:
-        """Whether it still follows."""
-        return self._worker.running
-
-    @property
-    def error(self) -> Exception | None:
-        """Why it ended, if it was not the playback's end or `stop`."""
-        return self._worker.error
 
     @property
     def stats(self) -> ViewerStats:
         """What has arrived so far."""
         return self._stats
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def follow(self, stop: StopSignal) -> None:
         """Follow until the playback ends or `stop` is set.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = ["StopSignal", "Worker"]
 
@@ -24,7 +25,9 @@ class StopSignal(Protocol):
 
 
 class Worker:
-    """Runs a function in a daemon thread.
+    """Runs a function in a daemon thread; what pushes and what watches builds on it.
+
+    As a context manager it starts and stops itself.
 
     Args:
         name: of the thread.
@@ -32,22 +35,22 @@ class Worker:
     """
 
     def __init__(self, name: str, run: Callable[[StopSignal], None]) -> None:
-        self._run = run
+        self._run_in_thread = run
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._error: Exception | None = None
 
     def _main(self) -> None:
         try:
-            self._run(self._stop)
+            self._run_in_thread(self._stop)
         except Exception as error:  # noqa: BLE001  # handed to whoever asks for `error`
             self._error = error
 
     def start(self) -> None:
-        """Start the thread; possible once."""
+        """Start it; possible once."""
         self._thread.start()
 
-    def stop(self, timeout: float | None = None) -> None:
+    def stop(self, timeout: float | None = 10.0) -> None:
         """Ask it to stop and wait for that, at most `timeout` seconds."""
         self._stop.set()
         self.join(timeout)
@@ -59,10 +62,22 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Whether the function still runs."""
+        """Whether it still runs."""
         return self._thread.is_alive()
 
     @property
     def error(self) -> Exception | None:
-        """What the function raised, if it did."""
+        """Why it ended, if not by `stop` or because it was done."""
         return self._error
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

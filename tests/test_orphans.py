@@ -112,7 +112,7 @@ def test_one_that_is_live_is_never_removed(
 
     (one,) = findings(printed)["orphan"]
     assert (one["action"], one["done"]) == ("none", False)
-    assert "so it stays" in str(one["why"])
+    assert "and stays" in str(one["why"])
     assert orphan in simulated.inputs
 
 

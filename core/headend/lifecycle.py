@@ -14,12 +14,15 @@ import json
 import logging
 import os
 import socket
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from headend.errors import (
     AuthenticationError,
+    ConfigurationError,
     ConflictError,
     HeadendError,
     InvalidRequestError,
@@ -33,14 +36,15 @@ from headend.errors import (
     UncertainOutcomeError,
 )
 from headend.ledger import EntryState, NewEntry
+from headend.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from random import Random
 
     from headend.calls import Calls
     from headend.clock import Clock
-    from headend.ledger import Entry, Ledger
+    from headend.ledger import DeferredLedger, Entry, Ledger
     from headend.models import EndResult, LiveStream, StreamCredentials
     from headend.provider import CreateRequest, Provider
 
@@ -65,13 +69,13 @@ _DEFINITE: Final = (
 
 def owner_of_this_process() -> str:
     """Name this process, so that another one can tell whether it still lives."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{_pid_space()}:{os.getpid()}"
 
 
 def owner_is_dead(owner: str) -> bool:
-    """Tell whether a process of this machine is gone for certain."""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or os.name != "posix" or not pid.isdigit():
+    """Tell whether a process is gone for certain; one of another machine or container never is."""
+    space, _, pid = owner.rpartition(":")
+    if space != _pid_space() or os.name != "posix" or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)
@@ -80,6 +84,15 @@ def owner_is_dead(owner: str) -> bool:
     except OSError:
         return False
     return False
+
+
+def _pid_space() -> str:
+    """Name where a process id means one process: containers may share a host's name."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()}/{namespace}"
 
 
 def new_marker(ledger: Ledger, random: Random) -> str:
@@ -101,7 +114,7 @@ class Lifecycle:
         provider: Provider,
         name: str,
         settle_time: float,
-        ledger: Ledger,
+        ledger: DeferredLedger,
         calls: Calls,
         clock: Clock,
         random: Random,
@@ -109,7 +122,7 @@ class Lifecycle:
         self._provider = provider
         self._name = name
         self._settle_time = settle_time
-        self._ledger = ledger
+        self._deferred = ledger
         self._calls = calls
         self._clock = clock
         self._random = random
@@ -140,24 +153,26 @@ class Lifecycle:
     def end(self, stream_id: str, *, delete_recordings: bool) -> EndResult:
         """End a live stream; the ledger knows before and after, so that a crash can be resumed."""
         account = self._provider.account
+        named = (self._name, account, stream_id)
+        now = self._clock.now
         with self._calls.deadline():
-            # Leaving a live stream running because a note about it cannot be taken would cost more.
+            with _told_if_not_recorded(f"{stream_id} is being ended"):
+                self._ledger.ending(*named, delete_recordings=delete_recordings, now=now())
             try:
-                self._ledger.ending(
-                    self._name,
-                    account,
-                    stream_id,
-                    delete_recordings=delete_recordings,
-                    now=self._clock.now(),
+                result = self._provider.end_live_stream(
+                    stream_id, delete_recordings=delete_recordings
                 )
-            except LedgerError as error:
-                _log.warning("%s is being ended without a record: %s", stream_id, error)
-            result = self._provider.end_live_stream(stream_id, delete_recordings=delete_recordings)
-            try:
-                self._ledger.ended(self._name, account, stream_id, now=self._clock.now())
-            except LedgerError as error:
-                _log.warning("%s has ended, and it is not recorded: %s", stream_id, error)
+            except (AuthenticationError, PermissionDeniedError):
+                with _told_if_not_recorded(f"{stream_id} goes on"):
+                    self._ledger.refused_to_end(*named, now=now())
+                raise
+            with _told_if_not_recorded(f"{stream_id} has ended"):
+                self._ledger.ended(*named, now=now())
             return result
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._deferred.get()
 
     def _begin(self, request: CreateRequest, idempotency_key: str | None) -> Entry:
         return self._ledger.begin(
@@ -181,7 +196,13 @@ class Lifecycle:
             raise self._conflict("this idempotency key was used for another live stream")
         if entry.state is EntryState.ACTIVE:
             assert entry.stream_id is not None
-            return self._provider.get_credentials(entry.stream_id)
+            try:
+                return self._provider.get_credentials(entry.stream_id)
+            except StreamNotFoundError as error:
+                raise self._conflict(
+                    f"what this idempotency key created, {entry.stream_id}, is gone from the "
+                    "platform; a new live stream needs a new key"
+                ) from error
         if entry.state in {EntryState.ENDING, EntryState.ENDED}:
             raise self._conflict(
                 f"what this idempotency key created, {entry.stream_id}, has ended; "
@@ -202,6 +223,22 @@ class Lifecycle:
         )
 
     def _carry_out(self, request: CreateRequest, *, look_first: bool = False) -> StreamCredentials:
+        try:
+            made = self._make(request, look_first=look_first)
+        except BaseException:
+            self._let_go(request.marker)
+            raise
+        # The intent stays open where this fails, and leads whoever comes next to what was made.
+        kept = made.stream_id
+        with _told_if_not_recorded(f"{made.stream_id} was created"):
+            entry = self._ledger.created(request.marker, made.stream_id, now=self._clock.now())
+            kept = entry.stream_id or kept
+        if kept == made.stream_id:
+            return made
+        # Another process took over while this one stood still, and what it made is the result.
+        return self._provider.get_credentials(kept)
+
+    def _make(self, request: CreateRequest, *, look_first: bool) -> StreamCredentials:
         made = None
         if look_first:
             made = self._look_up(request.marker, None)
@@ -229,27 +266,45 @@ class Lifecycle:
                 self._abandon(request.marker, error)
                 raise
         assert made is not None
-        self._ledger.created(request.marker, made.stream_id, now=self._clock.now())
         return made
 
+    def _let_go(self, marker: str) -> None:
+        """End the lease of what is still open, so that others need not wait for that."""
+        with _told_if_not_recorded(f"the creation {marker} is over"):
+            self._ledger.renew(marker, now=self._clock.now(), lease=0, owner=self._owner)
+
     def _abandon(self, marker: str, error: HeadendError) -> None:
-        self._ledger.abandoned(marker, type(error).__name__, now=self._clock.now())
+        # What the platform said is more than that it cannot be noted.
+        with _told_if_not_recorded("nothing was created"):
+            self._ledger.abandoned(marker, type(error).__name__, now=self._clock.now())
 
     def _look_up(self, marker: str, cause: PlatformError | None) -> StreamCredentials | None:
         """Look for what bears the marker, now and after the list has settled."""
+        wait = max(self._settle_time, (cause.retry_after if cause else None) or 0.0)
         try:
             found = self._provider.find_live_streams(marker)
-            if not found:
-                wait = max(self._settle_time, cause.retry_after or 0.0 if cause else 0.0)
-                if self._calls.time_left() <= wait:
-                    raise self._uncertain(marker, "there was no time left to look again")
+            in_time = bool(found) or self._calls.time_left() > wait
+            if not found and in_time:
                 self._clock.sleep(wait)
                 found = self._provider.find_live_streams(marker)
-            return self._provider.get_credentials(oldest(found).stream_id) if found else None
         except PlatformError as error:
-            if isinstance(error, UncertainOutcomeError):
-                raise error from cause
             raise self._uncertain(marker, f"looking for it failed: {error}") from error
+        if not found:
+            if in_time:
+                return None
+            raise self._uncertain(marker, "there was no time left to look again") from cause
+        stream_id = oldest(found).stream_id
+        try:
+            return self._provider.get_credentials(stream_id)
+        except PlatformError as error:
+            with _told_if_not_recorded(f"{stream_id} was created"):
+                self._ledger.created(marker, stream_id, now=self._clock.now())
+            raise UncertainOutcomeError(
+                f"the live stream {stream_id} was created, and its key could not be read: {error}; "
+                "get_credentials() reads it",
+                provider=self._name,
+                operation=_OPERATION,
+            ) from error
 
     def _uncertain(self, marker: str, why: str) -> UncertainOutcomeError:
         return UncertainOutcomeError(
@@ -276,15 +331,35 @@ def oldest(found: Sequence[LiveStream]) -> LiveStream:
     )
 
 
+@contextmanager
+def _told_if_not_recorded(what: str) -> Iterator[None]:
+    """Go on where the ledger fails: what happened on the platform is more than the note of it."""
+    try:
+        yield
+    except (ConfigurationError, LedgerError) as error:
+        _log.warning("%s, and it is not recorded: %s", what, error)
+
+
 def _digest(request: CreateRequest) -> str:
     """Tell requests apart without keeping what is in them."""
-    options: object = request.options
     content = {
         "channel_id": request.channel_id,
         "name": request.name,
         "metadata": dict(request.metadata),
         "low_latency": request.low_latency,
-        "options": repr(options),
+        "options": request.options,
     }
-    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """Return what stands for an option in a digest: the same in every process."""
+    if isinstance(value, Secret):
+        return ["secret", value.reveal()]
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    kind: type = type(value)
+    if attrs.has(kind):
+        return [getattr(value, one.name) for one in attrs.fields(kind)]
+    return str(value)

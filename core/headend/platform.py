@@ -80,6 +80,9 @@ _T = TypeVar("_T")
 LEDGER_FILE: Final = "ledger.sqlite3"
 """The ledger in the data folder, where no other database is set."""
 
+_LONGEST_AGE: Final = 1e9
+"""Seconds; some thirty years."""
+
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
 _PROBE_TIMEOUT: Final = 10.0
@@ -125,9 +128,7 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
         clock=clock,
         provider=name,
         random=random,
-        pacers=process_pacers()
-        if url in {None, OFF}
-        else Pacers(LedgerPacerStore(ledger, clock), clock),
+        pacers=process_pacers() if url is None else Pacers(LedgerPacerStore(ledger, clock), clock),
         observer=load_observers(observers, disabled=configuration.host.disable_plugins),
     )
     context = ProviderContext(
@@ -156,9 +157,10 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
 def _database_url(
     database: str | Path | EllipsisType | None, host: HostSettings
 ) -> str | Path | None:
-    if not isinstance(database, EllipsisType):
-        return database
-    return host.database_url or host.data_dir / LEDGER_FILE
+    if isinstance(database, EllipsisType):
+        database = host.database_url or host.data_dir / LEDGER_FILE
+    is_off = isinstance(database, str) and database.strip().lower() == OFF
+    return None if is_off else database
 
 
 class StreamingPlatform:
@@ -185,6 +187,15 @@ class StreamingPlatform:
         self._options_class = options_class
         self._calls = calls
         self._ledger = ledger
+        self._lifecycle = Lifecycle(
+            provider=provider,
+            name=spec.name,
+            settle_time=spec.settle_time,
+            ledger=ledger,
+            calls=calls,
+            clock=clock,
+            random=random,
+        )
         self._clock = clock
         self._random = random
         self._closed = False
@@ -217,6 +228,7 @@ class StreamingPlatform:
         """Free connections.  Live streams stay as they are; closing twice is harmless."""
         if not self._closed:
             self._closed = True
+            self._calls.close()
             try:
                 self._provider.close()
             finally:
@@ -266,7 +278,8 @@ class StreamingPlatform:
         )
         if idempotency_key is not None:
             self._id(idempotency_key, operation, what="idempotency key")
-        return self._lifecycle().create(request, idempotency_key)
+        self._open_provider()
+        return self._lifecycle.create(request, idempotency_key)
 
     def get_live_stream(self, stream_id: str) -> LiveStream:
         """Return one live stream as the platform has it now."""
@@ -320,7 +333,8 @@ class StreamingPlatform:
         """
         if delete_recordings:
             self._need(Capability.RECORDINGS, "delete_recordings=True")
-        return self._lifecycle().end(
+        self._open_provider()
+        return self._lifecycle.end(
             self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
         )
 
@@ -335,11 +349,14 @@ class StreamingPlatform:
         Args:
             dry_run: only report.
             clean: end orphans and duplicates, too; never one that is live.
-            older_than: seconds; younger ones are left alone.
+            older_than: seconds; younger ones, and those of unknown age, are left alone.
 
         Raises:
+            InvalidRequestError: `older_than` is no number of seconds.
             ConfigurationError: the ledger is off, so there is nothing to compare with.
         """
+        if not 0 <= older_than <= _LONGEST_AGE:
+            raise self._invalid(f"older_than is no age in seconds: {older_than}", "reconcile")
         provider = self._open_provider()
         ledger = self._ledger.get()
         if ledger.location is None:
@@ -352,7 +369,7 @@ class StreamingPlatform:
             name=self.provider,
             settle_time=self._spec.settle_time,
             ledger=ledger,
-            lifecycle=self._lifecycle(),
+            lifecycle=self._lifecycle,
             clock=self._clock,
             dry_run=dry_run,
             clean=clean,
@@ -541,17 +558,6 @@ class StreamingPlatform:
             raise HeadendError("this platform is closed; headend.open() gives a new one")
         return self._provider
 
-    def _lifecycle(self) -> Lifecycle:
-        return Lifecycle(
-            provider=self._open_provider(),
-            name=self.provider,
-            settle_time=self._spec.settle_time,
-            ledger=self._ledger.get(),
-            calls=self._calls,
-            clock=self._clock,
-            random=self._random,
-        )
-
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:
             can = ", ".join(sorted(self.capabilities)) or "none"
@@ -593,14 +599,25 @@ class StreamingPlatform:
     def _name(self, value: object, operation: str) -> str | None:
         if value is not None and not isinstance(value, str):
             raise self._invalid(f"a name is a str, not {type(value).__name__}", operation)
-        return value
+        return None if value is None else self._text(value, "the name", operation)
 
     def _metadata(self, value: Mapping[str, str], operation: str) -> dict[str, str]:
         given: list[tuple[object, object]] = list(value.items())
         for key, text in given:
             if not isinstance(key, str) or not isinstance(text, str):
                 raise self._invalid(f"metadata is text to text; {key!r} is not", operation)
+            self._text(key, "a key of the metadata", operation)
+            self._text(text, f"the metadata {key!r}", operation)
         return dict(value)
+
+    def _text(self, value: str, what: str, operation: str) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise self._invalid(f"{what} holds half a character, no text", operation) from error
+        if "\0" in value:
+            raise self._invalid(f"{what} holds a zero character", operation)
+        return value
 
     def _options(self, given: Mapping[str, object], operation: str) -> object:
         if self._options_class is None:

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from headend.errors import StreamNotFoundError
+from headend.errors import PlatformError, StreamNotFoundError
 from headend.ledger import EntryState
-from headend.lifecycle import marker_prefix, oldest, owner_is_dead
+from headend.lifecycle import (
+    marker_prefix,
+    oldest,
+    owner_is_dead,
+    owner_of_this_process,
+)
 from headend.models import StreamState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from headend.clock import Clock
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
     from headend.lifecycle import Lifecycle
     from headend.models import LiveStream
     from headend.provider import Provider
+
+_LEASE: Final = 60.0
+"""Seconds for which nobody else decides about an open creation."""
 
 _BUSY: Final = frozenset({StreamState.LIVE, StreamState.CONNECTING, StreamState.INTERRUPTED})
 
@@ -57,6 +65,13 @@ class Action(StrEnum):
     ABANDON = "abandon"
     RECORD_ENDED = "record-ended"
     FINISH_ENDING = "finish-ending"
+
+
+_KIND_OF: Final[dict[EntryState | None, FindingKind]] = {
+    EntryState.CREATING: FindingKind.OPEN_INTENT,
+    EntryState.ACTIVE: FindingKind.VANISHED,
+    EntryState.ENDING: FindingKind.HALF_ENDED,
+}
 
 
 @frozen(kw_only=True)
@@ -123,12 +138,28 @@ class Reconciliation:
             else:
                 present[stream.marker].append(stream)
         for marker, streams in present.items():
-            entry = known.get(marker) or self._ledger.by_marker(marker)
-            findings += self._on_platform(entry, streams)
+            found = known.get(marker) or self._ledger.by_marker(marker)
+            findings += self._each(self._on_platform(found, streams), found, streams[0])
         for entry in entries:
             if entry.marker not in present:
-                findings += self._not_listed(entry)
+                findings += self._each(self._not_listed(entry), entry, None)
         return findings
+
+    def _each(
+        self, steps: Iterator[Finding], entry: Entry | None, stream: LiveStream | None
+    ) -> Iterator[Finding]:
+        """Go on with the others where the platform refuses one."""
+        try:
+            yield from steps
+        except PlatformError as error:
+            yield Finding(
+                kind=_KIND_OF.get(entry.state if entry else None, FindingKind.ORPHAN),
+                stream_id=stream.stream_id if stream else entry.stream_id if entry else None,
+                channel_id=stream.channel_id if stream else entry.channel_id if entry else None,
+                marker=stream.marker if stream else entry.marker if entry else None,
+                why=f"the platform refused: {error}",
+                action=Action.NONE,
+            )
 
     def _on_platform(self, entry: Entry | None, streams: list[LiveStream]) -> Iterator[Finding]:
         if entry is None or entry.state is EntryState.ABANDONED:
@@ -141,7 +172,7 @@ class Reconciliation:
             if not self._is_open(entry):
                 return
             kept: LiveStream | None = oldest(streams)
-            yield self._adopt(entry, oldest(streams))
+            yield from self._adopt(entry, oldest(streams))
         else:
             kept = next((one for one in streams if one.stream_id == entry.stream_id), None)
         for one in streams:
@@ -158,12 +189,14 @@ class Reconciliation:
 
     def _not_listed(self, entry: Entry) -> Iterator[Finding]:
         if entry.state is EntryState.CREATING and self._is_open(entry):
-            # A list may lag; the platform's own search by marker is asked as well.
-            found = self._provider.find_live_streams(entry.marker)
-            if found:
-                yield self._adopt(entry, oldest(found))
-            elif self._now - entry.changed_at >= self._settle_time:
-                yield self._abandon(entry)
+            # The list was read after the ledger, so what is older than it needs to settle is not
+            # there; of what is younger, the platform's own search by marker may know more.
+            if self._now - entry.changed_at >= self._settle_time:
+                yield from self._abandon(entry)
+            elif found := self._provider.find_live_streams(entry.marker):
+                yield from self._adopt(entry, oldest(found))
+            else:
+                yield self._undecided(entry)
         elif entry.state is EntryState.ACTIVE and self._is_gone(entry):
             yield self._record_ended(entry, FindingKind.VANISHED, "the platform does not have it")
         elif entry.state is EntryState.ENDING:
@@ -208,23 +241,37 @@ class Reconciliation:
                 done=done,
             )
 
-        if stream.created_at is not None and self._now - stream.created_at < self._older_than:
-            return finding(Action.NONE, "; it is younger than asked for")
+        # Asked for right before, in a dry run too: what it says is then what would be done.
+        try:
+            seen = self._provider.get_live_stream(stream.stream_id)
+        except StreamNotFoundError:
+            return finding(Action.NONE, "; it went away meanwhile")
+        if seen.state in _BUSY or seen.state is None or seen.state is StreamState.UNKNOWN:
+            return finding(Action.NONE, f"; it is {seen.state or 'in an unknown state'} and stays")
+        made_at = seen.created_at or stream.created_at
+        if self._older_than and (made_at is None or self._now - made_at < self._older_than):
+            return finding(Action.NONE, "; it is younger than asked for, or its age is unknown")
         if not self._clean:
             return finding(Action.END)
-        try:
-            state = self._provider.get_live_stream(stream.stream_id).state
-        except StreamNotFoundError:
-            return finding(Action.END, "; it went away meanwhile", done=True)
-        if state in _BUSY or state is None or state is StreamState.UNKNOWN:
-            return finding(Action.NONE, f"; it is {state or 'in an unknown state'}, so it stays")
         self._lifecycle.end(stream.stream_id, delete_recordings=False)
         return finding(Action.END, done=True)
 
-    def _adopt(self, entry: Entry, stream: LiveStream) -> Finding:
+    def _take_over(self, entry: Entry) -> bool:
+        """Make sure that nobody carries on with a creation while it is decided."""
+        return self._dry_run or self._ledger.claim(
+            entry.marker,
+            now=self._clock.now(),
+            lease=_LEASE,
+            owner=owner_of_this_process(),
+            instead_of=entry.owner if owner_is_dead(entry.owner) else None,
+        )
+
+    def _adopt(self, entry: Entry, stream: LiveStream) -> Iterator[Finding]:
+        if not self._take_over(entry):
+            return
         if not self._dry_run:
             self._ledger.created(entry.marker, stream.stream_id, now=self._clock.now())
-        return self._about(
+        yield self._about(
             entry,
             FindingKind.OPEN_INTENT,
             Action.ADOPT,
@@ -232,11 +279,20 @@ class Reconciliation:
             stream_id=stream.stream_id,
         )
 
-    def _abandon(self, entry: Entry) -> Finding:
+    def _abandon(self, entry: Entry) -> Iterator[Finding]:
+        if not self._take_over(entry):
+            return
         if not self._dry_run:
             self._ledger.abandoned(entry.marker, "not on the platform", now=self._clock.now())
         why = "its creation was not recorded, and the platform does not have it"
-        return self._about(entry, FindingKind.OPEN_INTENT, Action.ABANDON, why)
+        yield self._about(entry, FindingKind.OPEN_INTENT, Action.ABANDON, why)
+
+    def _undecided(self, entry: Entry) -> Finding:
+        why = (
+            "its creation was not recorded, and the platform does not show it; it may do so until "
+            f"{self._settle_time.total_seconds():g} s after it was asked for"
+        )
+        return self._about(entry, FindingKind.OPEN_INTENT, Action.NONE, why)
 
     def _record_ended(self, entry: Entry, kind: FindingKind, why: str) -> Finding:
         if not self._dry_run:
@@ -267,10 +323,5 @@ class Reconciliation:
             marker=entry.marker,
             why=why,
             action=action,
-            done=not self._dry_run,
+            done=not self._dry_run and action is not Action.NONE,
         )
-
-
-def unresolved(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that still want something done."""
-    return [one for one in findings if one.action is not Action.NONE and not one.done]

@@ -358,7 +358,7 @@ class TestJson:
         value = run("check", "--json").json
 
         assert isinstance(value, dict)
-        assert set(value) == fields(Health)
+        assert set(value) == fields(Health) | {"ledger"}
         assert value["ok"] is True
 
     def test_providers(self, ready: ModuleType, run: Run) -> None:

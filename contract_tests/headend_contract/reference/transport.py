@@ -91,8 +91,9 @@ class Answer:
             raise BrokenAnswerError(f"it has more than {MAX_ANSWER} bytes")
         try:
             data: object = json.loads(self.content)
-        except (ValueError, RecursionError) as error:
-            raise BrokenAnswerError("it is not JSON") from error
+        except (ValueError, RecursionError):
+            # Not chained: the error of the parser holds the whole text, and so maybe a key.
+            raise BrokenAnswerError("it is not JSON") from None
         return data
 
     def error(self) -> tuple[str | None, str]:

@@ -249,18 +249,23 @@ class Pacers:
     def _join(self, pacer: Pacer, held: list[_Ticket], deadline: float, *, last: bool) -> float:
         left = deadline - self._clock.monotonic()
 
-        def change(states: Sequence[PacerState], now: float) -> float:
+        def change(states: Sequence[PacerState], now: float) -> tuple[float, _Ticket | None]:
             for state in states:
                 _settle(state, now)
             state = states[-1]
             queue = max(state.next_slot - pacer.tolerance, state.paused_until) - now
             if queue > _DUE and queue >= left:
-                return queue
-            held.append(_reserve(state, pacer, now))
-            return self._claim(states, held, now) if last else _due(state, held[-1], now)
+                return queue, None
+            ticket = _reserve(state, pacer, now)
+            wait = self._claim(states, [*held, ticket], now) if last else _due(state, ticket, now)
+            return wait, ticket
 
         keys = [*[ticket.pacer.key for ticket in held], pacer.key]
-        return _in_time(pacer, self._store.update(keys, change), left)
+        wait, ticket = self._store.update(keys, change)
+        # Only now: what failed in the store may have been run, and may be run again.
+        if ticket is not None:
+            held.append(ticket)
+        return _in_time(pacer, wait, left)
 
     def _look(self, held: list[_Ticket], deadline: float, *, last: bool) -> float:
         left = deadline - self._clock.monotonic()

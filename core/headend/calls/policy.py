@@ -9,6 +9,7 @@ from functools import partial
 from hashlib import blake2b
 from logging import DEBUG
 from random import SystemRandom
+from threading import Event
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from attrs import frozen
@@ -23,7 +24,12 @@ from headend.calls.observe import (
 )
 from headend.calls.pacing import MemoryPacerStore, Pacer, Pacers, QueueTooLongError
 from headend.calls.retry import ATTEMPTS, RETRY_AFTER_CAP, backoff, may_repeat
-from headend.errors import PlatformError, PlatformTimeoutError, RateLimitedError
+from headend.errors import (
+    HeadendError,
+    PlatformError,
+    PlatformTimeoutError,
+    RateLimitedError,
+)
 from headend.secret import Secret
 
 if TYPE_CHECKING:
@@ -83,6 +89,7 @@ class Calls:
         observer: what is told of attempts and waits, besides the log.
         timeout: seconds that one call may take in all.
         scope: names what the limits are counted by; `scoped` makes it.
+        closed: tells all calls of a platform that it is closed; `scoped` hands it on.
     """
 
     def __init__(
@@ -95,6 +102,7 @@ class Calls:
         observer: Observer | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         scope: str = "",
+        closed: Event | None = None,
     ) -> None:
         self._clock = clock
         self._provider = provider
@@ -103,6 +111,7 @@ class Calls:
         self._observer = None if observer is None else GuardedObserver.of(observer)
         self._timeout = timeout
         self._scope = scope
+        self._closed = Event() if closed is None else closed
         self._paced: dict[Operation, tuple[Pacer, ...]] = {}
 
     @property
@@ -126,7 +135,12 @@ class Calls:
             observer=self._observer,
             timeout=self._timeout,
             scope=blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest(),
+            closed=self._closed,
         )
+
+    def close(self) -> None:
+        """Send nothing any more: who waits for a turn is told instead."""
+        self._closed.set()
 
     @contextmanager
     def deadline(self, seconds: float | None = None) -> Iterator[None]:
@@ -162,6 +176,7 @@ class Calls:
             PlatformError: what `send` raised in the last attempt.
             RateLimitedError: the queue of a limit is longer than the time left; nothing was sent.
             PlatformTimeoutError: the deadline had passed before anything could be sent.
+            HeadendError: the platform was closed before it was sent.
         """
         now = self._clock.monotonic
         ready = now()
@@ -177,6 +192,8 @@ class Calls:
             number += 1
             if pacers:
                 self._queue(operation, number, pacers, end, failure)
+            if self._closed.is_set():
+                raise HeadendError("nothing was sent: the platform was closed meanwhile")
             began = now()
             left = end - began
             if left <= 0:

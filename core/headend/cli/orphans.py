@@ -23,7 +23,7 @@ class _Age(click.ParamType[float]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smhd])", str(value))
         if match is None:
             self.fail(f"{value!r} is not an age such as 90s, 15m, 2h or 1d", param, ctx)
         return float(match[1]) * _UNITS[match[2]]
@@ -79,9 +79,17 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
         click.echo("Ledger and platform agree.")
     else:
         print_table(
-            ("kind", "stream_id", "channel_id", "action", "done", "why"),
+            ("kind", "stream_id", "channel_id", "marker", "action", "done", "why"),
             [
-                (one.kind, one.stream_id, one.channel_id, one.action, one.done, one.why)
+                (
+                    one.kind,
+                    one.stream_id,
+                    one.channel_id,
+                    one.marker,
+                    one.action,
+                    one.done,
+                    one.why,
+                )
                 for one in findings
             ],
         )

@@ -97,17 +97,20 @@ def check_command(ctx: click.Context, provider: str | None, *, as_json: bool) ->
     Names what is wrong and how to mend it. Exit code 0 means that a live stream could be
     created.
     """
+    from attrs import asdict
+
     import headend
 
     with headend.open(provider) as platform:
         if not as_json:
             click.echo(f"settings  ok: provider {platform.provider}")
-            place = platform.locate_ledger()
+        place = platform.locate_ledger()
+        if not as_json:
             off = "off: nothing survives a crash, and orphans cannot be found"
             click.echo(f"ledger    {place or off}")
         health = platform.check_health()
     if as_json:
-        print_json(health)
+        print_json({**asdict(health, recurse=False), "ledger": place})
     else:
         click.echo(f"health    {'ok' if health.ok else 'not ok'}: {health.message}")
         for warning in health.warnings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
@@ -107,9 +108,17 @@ class Database:
             except FileExistsError:
                 if not self._path.is_file():
                     raise self._error(f"is no file; {_ELSEWHERE}") from None
+                self._keep_to_owner()
             self._identity = self._identity_on_disk()
         except OSError as error:
             raise self._error(f"cannot be made: {error.strerror}; {_ELSEWHERE}") from error
+
+    def _keep_to_owner(self) -> None:
+        """Take away what a careless copy gave to others; SQLite makes its side files alike."""
+        status = self._path.stat()
+        others = stat.S_IRWXG | stat.S_IRWXO
+        if os.name == "posix" and status.st_mode & others and status.st_uid == os.geteuid():
+            self._path.chmod(stat.S_IMODE(status.st_mode) & ~others)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from headend.calls.pacing import MemoryPacerStore
+from headend.clock import SystemClock
 from headend.errors import ConfigurationError, LedgerError
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from headend.ledger.store import Ledger
 
 _T = TypeVar("_T")
+
+_ALONE_FOR: Final = 30.0
+"""Seconds after a failure until the shared pacers are tried again."""
 
 _log: Final = logging.getLogger("headend.ledger")
 
@@ -57,22 +62,30 @@ class LedgerPacerStore:
 
     def __init__(self, ledger: DeferredLedger, clock: Clock) -> None:
         self._ledger = ledger
-        self._own = MemoryPacerStore(_WallClock(clock))
-        self._complained = False
+        self._clock = clock
+        self._own = _own_store()
+        self._alone_until = 0.0
 
     def update(
         self, keys: Sequence[str], change: Callable[[Sequence[PacerState], float], _T]
     ) -> _T:
         """Let `change` read and alter the states of some pacers, with nobody in between."""
-        try:
-            shared = self._ledger.get().pacers
-            if shared is not None:
-                return shared.update(keys, change)
-        except (ConfigurationError, LedgerError) as error:
-            if not self._complained:
-                self._complained = True
-                _log.warning("this process paces its requests alone: %s", error)
+        if self._clock.monotonic() >= self._alone_until:
+            try:
+                shared = self._ledger.get().pacers
+                if shared is not None:
+                    return shared.update(keys, change)
+            except (ConfigurationError, LedgerError) as error:
+                # A locked database costs seconds each time it is tried.
+                self._alone_until = self._clock.monotonic() + _ALONE_FOR
+                _log.warning("for %g s this process paces alone: %s", _ALONE_FOR, error)
         return self._own.update(keys, change)
+
+
+@cache
+def _own_store() -> MemoryPacerStore:
+    """Return the one that all platforms of this process share."""
+    return MemoryPacerStore(_WallClock(SystemClock()))
 
 
 class _WallClock:

@@ -190,6 +190,12 @@ class Entry:
             changed_at=now,
         )
 
+    def refused_to_end(self, *, now: datetime) -> Entry:
+        """Return the entry of what goes on, because the platform refused to end it."""
+        if self.state is not EntryState.ENDING:
+            return self
+        return evolve(self, state=EntryState.ACTIVE, changed_at=now)
+
     def ended(self, *, now: datetime) -> Entry:
         """Return the entry of what is gone from the platform."""
         if self.state not in {EntryState.ACTIVE, EntryState.ENDING}:

@@ -111,6 +111,12 @@ class MemoryLedger:
                 for entry in self._named(provider, account, stream_id)
             )
 
+    def refused_to_end(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
+        """Record that a live stream goes on."""
+        with self._lock:
+            named = self._named(provider, account, stream_id)
+            self._keep(entry.refused_to_end(now=now) for entry in named)
+
     def ended(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
         """Record that a live stream is gone."""
         with self._lock:

@@ -149,6 +149,12 @@ class SqlLedger:
                 ending = entry.ending(delete_recordings=delete_recordings, now=now)
                 _change(connection, entry, ending)
 
+    def refused_to_end(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
+        """Record that a live stream goes on."""
+        with self._database.write() as connection:
+            for entry in _all(connection, _named(provider, account, stream_id)):
+                _change(connection, entry, entry.refused_to_end(now=now))
+
     def ended(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
         """Record that a live stream is gone."""
         with self._database.write() as connection:

@@ -99,6 +99,10 @@ class Ledger(Protocol):
         """Record that the end of a live stream begins; one that is not here is no error."""
         ...
 
+    def refused_to_end(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
+        """Record that a live stream goes on, because the platform refused to end it."""
+        ...
+
     def ended(self, provider: str, account: str, stream_id: str, now: datetime) -> None:
         """Record that a live stream is gone; one that is not here is no error."""
         ...

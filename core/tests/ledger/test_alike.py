@@ -100,6 +100,10 @@ class Alike(RuleBasedStateMachine):
         )
 
     @rule(account=ACCOUNTS, stream_id=STREAMS)
+    def refused_to_end(self, account: str, stream_id: str) -> None:
+        self._both(lambda ledger: ledger.refused_to_end("acme", account, stream_id, self._now))
+
+    @rule(account=ACCOUNTS, stream_id=STREAMS)
     def ended(self, account: str, stream_id: str) -> None:
         self._both(lambda ledger: ledger.ended("acme", account, stream_id, self._now))
 

@@ -292,10 +292,11 @@ class _Answer:
         answer = cls(operation, response.status_code, response.headers.get("x-request-id"), {})
         try:
             data: object = response.json()
-        except ValueError as error:
+        except ValueError:
+            # Not chained: the error of the parser holds the whole text, and so maybe a key.
             if response.is_server_error:
-                raise answer.failure() from error
-            raise answer.broken("it is not JSON") from error
+                raise answer.failure() from None
+            raise answer.broken("it is not JSON") from None
         if not isinstance(data, dict):
             raise answer.broken("it is not a JSON object")
         answer = cls(operation, answer.status, answer.request_id, data)

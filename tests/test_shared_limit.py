@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from headend.aio import AsyncStreamingPlatform
 from headend_contract.clock import ManualClock
 from headend_contract.reference.opening import open_reference
 from headend_contract.reference.simulator import create_app
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from headend.models import Health
     from headend.platform import StreamingPlatform
     from headend_contract.reference.provider import ReferenceProvider
     from headend_contract.reference.simulator import SimulatorApp
@@ -45,9 +48,9 @@ class Arrivals:
         await self._app(scope, receive, send)
 
 
-def most_in_a_window(times: Sequence[float]) -> int:
+def most_in_a_window(times: Sequence[float], window: float = WINDOW) -> int:
     """Return the most requests that came within the window, wherever it begins."""
-    return max(sum(begin <= one < begin + WINDOW for one in times) for begin in times)
+    return max(sum(begin <= one < begin + window for one in times) for begin in times)
 
 
 def test_two_platforms_in_one_process_share_it(
@@ -98,3 +101,20 @@ def test_two_processes_share_it(
     assert most <= REQUESTS
     # Had each kept the limit for itself, it would be all of them.
     assert arrivals.times[-1] - arrivals.times[0] > WINDOW
+
+
+def test_async_callers_queue_for_it_and_all_get_their_turn(
+    app: SimulatorApp, provider_with_limit: Callable[..., type[ReferenceProvider]]
+) -> None:
+    arrivals = Arrivals(app, monotonic)
+    kind = provider_with_limit(requests=REQUESTS, window=1.0)
+
+    async def ask(url: str) -> list[Health]:
+        opened = open_reference(url, app.platform.token, kind=kind)
+        async with AsyncStreamingPlatform(opened) as platform:
+            return await asyncio.gather(*[platform.check_health() for _ in range(REQUESTS + 4)])
+
+    with Served(arrivals) as served:
+        answers = asyncio.run(ask(served.url))
+    assert [one.ok for one in answers] == [True] * (REQUESTS + 4)
+    assert most_in_a_window(arrivals.times, window=1.0) <= REQUESTS

@@ -251,6 +251,9 @@ class Lifecycle:
                 lease=self._calls.timeout * 2,
                 owner=self._owner,
             ):
+                entry = self._ledger.by_marker(request.marker)
+                if entry is not None and entry.state is EntryState.ACTIVE and entry.stream_id:
+                    return self._provider.get_credentials(entry.stream_id)
                 raise self._conflict("another process has taken over this creation meanwhile")
             try:
                 made = self._provider.create_live_stream(request)

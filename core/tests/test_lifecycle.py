@@ -25,6 +25,7 @@ from headend.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from tests.conftest import Opened
 
@@ -55,6 +56,22 @@ def test_what_was_created_is_returned_though_it_cannot_be_recorded(
     monkeypatch.setattr(MemoryLedger, "created", broken)
 
     assert platform.create_live_stream(1).stream_id == "live-1"
+
+
+def test_what_was_adopted_meanwhile_is_the_result(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, provider = opened()
+    first = platform.create_live_stream(1)
+
+    def adopted(ledger: MemoryLedger, marker: str, *, now: datetime, **_: object) -> bool:
+        ledger.created(marker, first.stream_id, now)
+        return False
+
+    monkeypatch.setattr(MemoryLedger, "renew", adopted)
+
+    assert platform.create_live_stream(2).stream_id == first.stream_id
+    assert len(provider.requests) == 1
 
 
 def test_nothing_is_sent_where_the_intent_cannot_be_written(

@@ -13,7 +13,7 @@ FORBIDDEN = {
         re.escape(host)
         for host in (
             "pypi" + ".org",
-            "pythonhosted" + ".org",
+            "python" + "hosted.org",
             "registry.npm" + "js.org",
             "deb.debian" + ".org",
         )

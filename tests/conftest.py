@@ -73,14 +73,6 @@ def summarise(pytestconfig: pytest.Config) -> Callable[[str], None]:
     return pytestconfig.stash[_SUMMARY].append
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that is set where the tests run reaches a test."""
-    for name in os.environ:
-        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "REFERENCE_")):
-            monkeypatch.delenv(name)
-
-
 @define(eq=False)
 class Worker:
     """A process that uses headend.

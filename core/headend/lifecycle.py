@@ -40,6 +40,7 @@ from headend.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from random import Random
 
     from headend.calls import Calls
@@ -86,6 +87,17 @@ def owner_is_dead(owner: str) -> bool:
     return False
 
 
+def take_over(ledger: Ledger, entry: Entry, *, now: datetime, lease: float) -> bool:
+    """Take a creation into this process's hands; `False` if it is in good hands already."""
+    return ledger.claim(
+        entry.marker,
+        now=now,
+        lease=lease,
+        owner=owner_of_this_process(),
+        instead_of=entry.owner if owner_is_dead(entry.owner) else None,
+    )
+
+
 def _pid_space() -> str:
     """Name where a process id means one process: containers may share a host's name."""
     try:
@@ -126,7 +138,6 @@ class Lifecycle:
         self._calls = calls
         self._clock = clock
         self._random = random
-        self._owner = owner_of_this_process()
 
     def create(self, request: CreateRequest, idempotency_key: str | None) -> StreamCredentials:
         """Create a live stream once, whatever becomes of the answers.
@@ -174,6 +185,11 @@ class Lifecycle:
     def _ledger(self) -> Ledger:
         return self._deferred.get()
 
+    @property
+    def _lease(self) -> float:
+        # Longer than any creation may take, so that it lapses only when nobody is there any more.
+        return self._calls.timeout * 2
+
     def _begin(self, request: CreateRequest, idempotency_key: str | None) -> Entry:
         return self._ledger.begin(
             NewEntry(
@@ -184,10 +200,10 @@ class Lifecycle:
                 name=request.name,
                 digest=_digest(request),
                 idempotency_key=idempotency_key,
-                owner=self._owner,
+                owner=owner_of_this_process(),
             ),
             now=self._clock.now(),
-            lease=self._calls.timeout * 2,
+            lease=self._lease,
         )
 
     def _result_of_earlier(self, entry: Entry, request: CreateRequest) -> StreamCredentials | None:
@@ -208,19 +224,12 @@ class Lifecycle:
                 f"what this idempotency key created, {entry.stream_id}, has ended; "
                 "a new live stream needs a new key"
             )
-        if entry.state is EntryState.CREATING and not self._claim(entry):
+        if entry.state is EntryState.CREATING and not take_over(
+            self._ledger, entry, now=self._clock.now(), lease=self._lease
+        ):
             self._wait(_POLL, "another process is creating this live stream and is not done")
             return None
         return self._carry_out(attrs.evolve(request, marker=entry.marker), look_first=True)
-
-    def _claim(self, entry: Entry) -> bool:
-        return self._ledger.claim(
-            entry.marker,
-            now=self._clock.now(),
-            lease=self._calls.timeout * 2,
-            owner=self._owner,
-            instead_of=entry.owner if owner_is_dead(entry.owner) else None,
-        )
 
     def _carry_out(self, request: CreateRequest, *, look_first: bool = False) -> StreamCredentials:
         try:
@@ -248,8 +257,8 @@ class Lifecycle:
             if not self._ledger.renew(
                 request.marker,
                 now=self._clock.now(),
-                lease=self._calls.timeout * 2,
-                owner=self._owner,
+                lease=self._lease,
+                owner=owner_of_this_process(),
             ):
                 entry = self._ledger.by_marker(request.marker)
                 if entry is not None and entry.state is EntryState.ACTIVE and entry.stream_id:
@@ -274,7 +283,9 @@ class Lifecycle:
     def _let_go(self, marker: str) -> None:
         """End the lease of what is still open, so that others need not wait for that."""
         with _told_if_not_recorded(f"the creation {marker} is over"):
-            self._ledger.renew(marker, now=self._clock.now(), lease=0, owner=self._owner)
+            self._ledger.renew(
+                marker, now=self._clock.now(), lease=0, owner=owner_of_this_process()
+            )
 
     def _abandon(self, marker: str, error: HeadendError) -> None:
         # What the platform said is more than that it cannot be noted.

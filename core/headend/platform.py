@@ -22,7 +22,7 @@ from headend.errors import (
     UnsupportedError,
 )
 from headend.ledger import DeferredLedger, LedgerPacerStore, open_ledger
-from headend.ledger.store import OFF
+from headend.ledger.store import is_off
 from headend.lifecycle import Lifecycle
 from headend.models import StreamState, to_channel_id
 from headend.observers import load_observers
@@ -159,8 +159,7 @@ def _database_url(
 ) -> str | Path | None:
     if isinstance(database, EllipsisType):
         database = host.database_url or host.data_dir / LEDGER_FILE
-    is_off = isinstance(database, str) and database.strip().lower() == OFF
-    return None if is_off else database
+    return None if is_off(database) else database
 
 
 class StreamingPlatform:

@@ -19,7 +19,7 @@ from headend.lifecycle import (
     marker_prefix,
     oldest,
     owner_is_dead,
-    owner_of_this_process,
+    take_over,
 )
 from headend.models import StreamState
 
@@ -258,13 +258,7 @@ class Reconciliation:
 
     def _take_over(self, entry: Entry) -> bool:
         """Make sure that nobody carries on with a creation while it is decided."""
-        return self._dry_run or self._ledger.claim(
-            entry.marker,
-            now=self._clock.now(),
-            lease=_LEASE,
-            owner=owner_of_this_process(),
-            instead_of=entry.owner if owner_is_dead(entry.owner) else None,
-        )
+        return self._dry_run or take_over(self._ledger, entry, now=self._clock.now(), lease=_LEASE)
 
     def _adopt(self, entry: Entry, stream: LiveStream) -> Iterator[Finding]:
         if not self._take_over(entry):

@@ -148,7 +148,7 @@ def open_ledger(
     Raises:
         ConfigurationError: the database cannot be used; it tells which and what to do.
     """
-    if url is None or (isinstance(url, str) and url.strip().lower() == OFF):
+    if url is None or is_off(url):
         return MemoryLedger(id=new_id(random))
     from headend.ledger.database import Database
     from headend.ledger.sql import SqlLedger
@@ -161,6 +161,11 @@ def open_ledger(
         )
     except LedgerError as error:
         raise _misconfigured(str(error)) from error
+
+
+def is_off(url: str | Path | None) -> bool:
+    """Tell whether this means to go without a ledger."""
+    return url is None or (isinstance(url, str) and url.strip().lower() == OFF)
 
 
 def new_id(random: Random) -> str:

@@ -13,51 +13,72 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from headend._exports import lazy_exports
-
 if TYPE_CHECKING:
-    from headend.push.barcode import draw_barcode, read_frame_counter
-    from headend.push.encoder import Encoder, encode
-    from headend.push.errors import MediaExtraMissingError, PushError, SourceError, ViewerError
-    from headend.push.pattern import PatternSource
-    from headend.push.sender import Push, PushStats, TagSink, push
-    from headend.push.source import FileSource, MediaSource
-    from headend.push.viewer import HlsViewer, ViewerStats
+    from headend.push.barcode import (
+        draw_barcode as draw_barcode,
+        read_frame_counter as read_frame_counter,
+    )
+    from headend.push.encoder import (
+        Encoder as Encoder,
+        encode as encode,
+    )
+    from headend.push.errors import (
+        MediaExtraMissingError as MediaExtraMissingError,
+        PushError as PushError,
+        SourceError as SourceError,
+        ViewerError as ViewerError,
+    )
+    from headend.push.pattern import (
+        PatternSource as PatternSource,
+    )
+    from headend.push.sender import (
+        Push as Push,
+        PushStats as PushStats,
+        TagSink as TagSink,
+        push as push,
+    )
+    from headend.push.source import (
+        FileSource as FileSource,
+        MediaSource as MediaSource,
+    )
+    from headend.push.viewer import (
+        HlsViewer as HlsViewer,
+        ViewerStats as ViewerStats,
+    )
+else:
+    from headend._exports import lazy_exports
 
-__all__ = [
-    "Encoder",
-    "FileSource",
-    "HlsViewer",
-    "MediaExtraMissingError",
-    "MediaSource",
-    "PatternSource",
-    "Push",
-    "PushError",
-    "PushStats",
-    "SourceError",
-    "TagSink",
-    "ViewerError",
-    "ViewerStats",
-    "draw_barcode",
-    "encode",
-    "push",
-    "read_frame_counter",
-]
-
-__getattr__, __dir__, _ = lazy_exports(
-    __name__,
-    {
-        "headend.push.barcode": ("draw_barcode", "read_frame_counter"),
-        "headend.push.encoder": ("Encoder", "encode"),
-        "headend.push.pattern": ("PatternSource",),
-        "headend.push.errors": (
-            "MediaExtraMissingError",
-            "PushError",
-            "SourceError",
-            "ViewerError",
-        ),
-        "headend.push.sender": ("Push", "PushStats", "TagSink", "push"),
-        "headend.push.source": ("FileSource", "MediaSource"),
-        "headend.push.viewer": ("HlsViewer", "ViewerStats"),
-    },
-)
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "headend.push.barcode": (
+                "draw_barcode",
+                "read_frame_counter",
+            ),
+            "headend.push.encoder": (
+                "Encoder",
+                "encode",
+            ),
+            "headend.push.errors": (
+                "MediaExtraMissingError",
+                "PushError",
+                "SourceError",
+                "ViewerError",
+            ),
+            "headend.push.pattern": ("PatternSource",),
+            "headend.push.sender": (
+                "Push",
+                "PushStats",
+                "TagSink",
+                "push",
+            ),
+            "headend.push.source": (
+                "FileSource",
+                "MediaSource",
+            ),
+            "headend.push.viewer": (
+                "HlsViewer",
+                "ViewerStats",
+            ),
+        },
+    )

@@ -8,126 +8,90 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headend.rtmp.client import (
-        ClientEvent,
-        ClientSession,
-        PublishAccepted,
-        PublishRefused,
-        PublishStopped,
+        ClientEvent as ClientEvent,
+        ClientSession as ClientSession,
+        PublishAccepted as PublishAccepted,
+        PublishRefused as PublishRefused,
+        PublishStopped as PublishStopped,
     )
-    from headend.rtmp.connection import PublishConnection
+    from headend.rtmp.connection import (
+        PublishConnection as PublishConnection,
+    )
     from headend.rtmp.errors import (
-        ProtocolError,
-        PublishEndedError,
-        PublishRefusedError,
-        RtmpConnectionError,
-        RtmpError,
-        RtmpTimeoutError,
+        ProtocolError as ProtocolError,
+        PublishEndedError as PublishEndedError,
+        PublishRefusedError as PublishRefusedError,
+        RtmpConnectionError as RtmpConnectionError,
+        RtmpError as RtmpError,
+        RtmpTimeoutError as RtmpTimeoutError,
     )
     from headend.rtmp.flv import (
-        AacConfig,
-        AudioFrame,
-        AvcConfig,
-        FlvError,
-        FlvReader,
-        Tag,
-        UnsupportedCodecError,
-        VideoFrame,
-        parse_audio,
-        parse_video,
+        AacConfig as AacConfig,
+        AudioFrame as AudioFrame,
+        AvcConfig as AvcConfig,
+        FlvError as FlvError,
+        FlvReader as FlvReader,
+        Tag as Tag,
+        UnsupportedCodecError as UnsupportedCodecError,
+        VideoFrame as VideoFrame,
+        parse_audio as parse_audio,
+        parse_video as parse_video,
     )
-    from headend.rtmp.limits import Limits
+    from headend.rtmp.limits import (
+        Limits as Limits,
+    )
     from headend.rtmp.session import (
-        PublishEnded,
-        PublishRequested,
-        ServerEvent,
-        ServerSession,
-        SessionState,
+        PublishEnded as PublishEnded,
+        PublishRequested as PublishRequested,
+        ServerEvent as ServerEvent,
+        ServerSession as ServerSession,
+        SessionState as SessionState,
     )
+else:
+    from headend._exports import lazy_exports
 
-_HOMES = {
-    "client": (
-        "ClientEvent",
-        "ClientSession",
-        "PublishAccepted",
-        "PublishRefused",
-        "PublishStopped",
-    ),
-    "connection": ("PublishConnection",),
-    "errors": (
-        "ProtocolError",
-        "PublishEndedError",
-        "PublishRefusedError",
-        "RtmpConnectionError",
-        "RtmpError",
-        "RtmpTimeoutError",
-    ),
-    "flv": (
-        "AacConfig",
-        "AudioFrame",
-        "AvcConfig",
-        "FlvError",
-        "FlvReader",
-        "Tag",
-        "UnsupportedCodecError",
-        "VideoFrame",
-        "parse_audio",
-        "parse_video",
-    ),
-    "limits": ("Limits",),
-    "session": (
-        "PublishEnded",
-        "PublishRequested",
-        "ServerEvent",
-        "ServerSession",
-        "SessionState",
-    ),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "AacConfig",
-    "AudioFrame",
-    "AvcConfig",
-    "ClientEvent",
-    "ClientSession",
-    "FlvError",
-    "FlvReader",
-    "Limits",
-    "ProtocolError",
-    "PublishAccepted",
-    "PublishConnection",
-    "PublishEnded",
-    "PublishEndedError",
-    "PublishRefused",
-    "PublishRefusedError",
-    "PublishRequested",
-    "PublishStopped",
-    "RtmpConnectionError",
-    "RtmpError",
-    "RtmpTimeoutError",
-    "ServerEvent",
-    "ServerSession",
-    "SessionState",
-    "Tag",
-    "UnsupportedCodecError",
-    "VideoFrame",
-    "parse_audio",
-    "parse_video",
-]
-
-
-def __getattr__(name: str) -> object:
-    # PEP 562: the sans-IO side must not pay for sockets and TLS.
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__, __all__ = lazy_exports(
+        __name__,
+        {
+            "headend.rtmp.client": (
+                "ClientEvent",
+                "ClientSession",
+                "PublishAccepted",
+                "PublishRefused",
+                "PublishStopped",
+            ),
+            "headend.rtmp.connection": ("PublishConnection",),
+            "headend.rtmp.errors": (
+                "ProtocolError",
+                "PublishEndedError",
+                "PublishRefusedError",
+                "RtmpConnectionError",
+                "RtmpError",
+                "RtmpTimeoutError",
+            ),
+            "headend.rtmp.flv": (
+                "AacConfig",
+                "AudioFrame",
+                "AvcConfig",
+                "FlvError",
+                "FlvReader",
+                "Tag",
+                "UnsupportedCodecError",
+                "VideoFrame",
+                "parse_audio",
+                "parse_video",
+            ),
+            "headend.rtmp.limits": ("Limits",),
+            "headend.rtmp.session": (
+                "PublishEnded",
+                "PublishRequested",
+                "ServerEvent",
+                "ServerSession",
+                "SessionState",
+            ),
+        },
+    )

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+_PREFIXES = ("HEADEND_", "STREAMING_PLATFORM", "ACME_", "REFERENCE_", "CLOUDFLARE_", "AWS_")
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(
@@ -13,6 +15,6 @@ def _no_settings_from_outside(
 ) -> None:
     """Nothing that is set where the tests run reaches a test, and no ledger of a test stays."""
     for name in os.environ:
-        if name.startswith(("HEADEND_", "STREAMING_PLATFORM", "ACME_", "REFERENCE_")):
+        if name.startswith(_PREFIXES):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HEADEND_DATA_DIR", str(tmp_path_factory.mktemp("data")))

@@ -1,1 +1,1 @@
-"""The contract suite of headend: so far the reference provider and the fault layer, no checks."""
+"""The contract suite of headend: so far the reference provider, faults, `simulate`; no checks."""

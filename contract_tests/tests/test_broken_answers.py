@@ -38,7 +38,7 @@ OPERATIONS: dict[str, Operation] = {
     "create": lambda one: one.create_live_stream(CreateRequest(channel_id="1", marker="m")),
     "get": lambda one: one.get_live_stream(ID),
     "list": lambda one: list(one.list_live_streams()),
-    "find": lambda one: one.find_live_streams("m"),
+    "find": lambda one: one.find_live_streams("m", None),
     "credentials": lambda one: one.get_credentials(ID),
     "playback": lambda one: one.get_playback_url(ID),
     "analytics": lambda one: one.get_analytics(ID),
@@ -49,6 +49,7 @@ OPERATIONS: dict[str, Operation] = {
     "recordings": lambda one: list(one.list_recordings(ID)),
     "delete recording": lambda one: one.delete_recording(ID),
     "sessions": lambda one: list(one.list_sessions(ID)),
+    "session": lambda one: one.get_session(ID, "br_1"),
     "health": lambda one: one.check_health(),
 }
 
@@ -106,6 +107,7 @@ def good_answers() -> list[dict[str, object]]:
         platform.show_many_metrics([input_id]),
         platform.list_recordings(input_id, None, 50),
         platform.list_broadcasts(input_id, None, 50),
+        platform.show_broadcast(input_id, platform.broadcasts[0].id),
         platform.show_account(may_write=True),
         {"error": {"code": "input_not_found", "message": "There is no such input."}},
     ]

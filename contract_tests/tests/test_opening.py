@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 import headend
-from headend.plugin import RateLimitedError, StreamState
-from headend_contract.faults import DROP_ANSWER
+from headend.plugin import RateLimitedError, StreamState, UncertainOutcomeError
+from headend_contract.faults import CUT_ANSWER, DROP_ANSWER, DROP_REQUEST, TRUNCATED
 from headend_contract.reference.opening import install_reference, open_reference
 from headend_contract.reference.provider import ReferenceProvider
 
@@ -50,10 +50,47 @@ def test_a_creation_whose_answer_is_lost_is_found_in_a_list_that_lags(
     assert clock.naps == [5.0]
 
 
+@pytest.mark.parametrize("fault", [None, DROP_ANSWER, CUT_ANSWER, TRUNCATED], ids=str)
+def test_a_setting_that_was_not_kept_is_told_though_the_answer_is_lost(
+    opened, simulated, faults, fault
+):
+    simulated.switch(drop_low_latency=True)
+    faults.script({} if fault is None else {0: fault})
+
+    made = opened.create_live_stream(42, low_latency=True)
+
+    assert made.warnings == (
+        "low latency was asked for, and the platform accepted and did not keep it",
+    )
+    assert list(simulated.inputs) == [made.stream_id]
+
+
+@pytest.mark.parametrize("fault", [None, DROP_ANSWER], ids=str)
+def test_what_was_kept_needs_no_warning(opened, faults, fault):
+    faults.script({} if fault is None else {0: fault})
+
+    assert opened.create_live_stream(42, low_latency=True).warnings == ()
+    assert opened.create_live_stream(43).warnings == ()
+
+
+def test_a_creation_that_another_call_finishes_is_checked_as_well(opened, simulated, faults):
+    simulated.switch(drop_low_latency=True)
+    lost = dict.fromkeys(range(10), DROP_REQUEST)
+    faults.script({**lost, 0: DROP_ANSWER})
+    with pytest.raises(UncertainOutcomeError):
+        opened.create_live_stream(42, low_latency=True, idempotency_key="k")
+    faults.script({})
+
+    made = opened.create_live_stream(42, low_latency=True, idempotency_key="k")
+
+    assert "did not keep it" in made.warnings[0]
+    assert list(simulated.inputs) == [made.stream_id]
+
+
 def test_a_provider_can_be_derived_from_the_good_one_by_one_change(served, simulated, clock):
     class Deaf(ReferenceProvider):
-        def find_live_streams(self, marker: str) -> list[headend.LiveStream]:
-            del marker
+        def find_live_streams(self, marker: str, name: str | None) -> list[headend.LiveStream]:
+            del marker, name
             return []
 
     with open_reference(served.url, simulated.token, clock=clock, kind=Deaf) as platform:

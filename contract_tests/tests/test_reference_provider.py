@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from attrs import asdict, evolve
 
 from headend.plugin import (
     AuthenticationError,
@@ -29,7 +30,7 @@ from headend.plugin import (
 from headend.provider import PROTOCOLS, Provider
 from headend_contract.faults import FAULTS, HANG, HANG_AFTER, answering
 from headend_contract.reference import headend_providers
-from headend_contract.reference.platform import BITRATE
+from headend_contract.reference.platform import BITRATE, ENCODER
 from headend_contract.reference.provider import ReferenceProvider
 
 ABSENT = "in_00000000000000000000"
@@ -126,8 +127,8 @@ def test_a_marker_finds_its_live_streams_and_no_others_on_whatever_page(provider
     simulated.switch(page_size=2)
     made = [provider.create_live_stream(asked(one)).stream_id for one in ("a", "b", "c", "b", "bb")]
 
-    assert [one.stream_id for one in provider.find_live_streams("b")] == [made[1], made[3]]
-    assert list(provider.find_live_streams("absent")) == []
+    assert [one.stream_id for one in provider.find_live_streams("b", None)] == [made[1], made[3]]
+    assert list(provider.find_live_streams("absent", None)) == []
 
 
 def test_states_are_those_of_the_platform_in_the_words_of_headend(provider, made, simulated, clock):
@@ -294,6 +295,48 @@ def test_sessions_come_latest_first_and_the_one_that_goes_on_has_no_end(
     assert before.ended_at == clock.now()
 
 
+def test_a_session_alone_has_its_encoder_and_what_happened_in_it(provider, made, simulated, clock):
+    encoder = simulated.encoder(made.stream_key.reveal())
+    clock.advance(2)
+    provider.get_live_stream(made.stream_id)
+    encoder.leave()
+    clock.advance(10)
+    (listed,) = provider.list_sessions(made.stream_id)
+    found = provider.get_session(made.stream_id, listed.session_id)
+
+    assert (listed.encoder, listed.events) == (None, ())
+    assert evolve(found, encoder=None, events=()) == listed
+    assert asdict(found.encoder) == ENCODER
+    assert [(one.kind, one.name, one.reason) for one in found.events] == [
+        (EventKind.LIVE, "input.on_air", None),
+        (EventKind.INTERRUPTED, "input.reconnecting", "connection_lost"),
+        (EventKind.IDLE, "input.off_air", "connection_lost"),
+        (EventKind.RECORDING_READY, "recording.ready", None),
+    ]
+    assert [one.occurred_at for one in found.events] == sorted(
+        one.occurred_at for one in found.events
+    )
+
+
+def test_a_session_of_another_live_stream_is_not_found(provider, made, simulated):
+    simulated.encoder(made.stream_key.reveal())
+    other = provider.create_live_stream(asked("other"))
+    (session,) = provider.list_sessions(made.stream_id)
+
+    with pytest.raises(StreamNotFoundError) as caught:
+        provider.get_session(other.stream_id, session.session_id)
+    assert caught.value.code == "broadcast_not_found"
+
+
+@pytest.mark.parametrize("odd", ["..", "a/b", "", "ä"])
+def test_an_id_that_no_session_can_have_is_not_sent(provider, made, simulated, odd):
+    simulated.requests.clear()
+    with pytest.raises(StreamNotFoundError) as caught:
+        provider.get_session(made.stream_id, odd)
+    assert caught.value.request_sent is False
+    assert sent(simulated) == []
+
+
 def test_recordings_are_named_and_deleted_and_one_that_is_gone_is_no_error(
     provider, made, simulated, clock
 ):
@@ -318,6 +361,7 @@ OPERATIONS: list[Callable[[ReferenceProvider, str], object]] = [
     ReferenceProvider.disable_live_stream,
     lambda provider, stream_id: list(provider.list_recordings(stream_id)),
     lambda provider, stream_id: list(provider.list_sessions(stream_id)),
+    lambda provider, stream_id: provider.get_session(stream_id, "br_1"),
 ]
 
 
@@ -500,6 +544,7 @@ def test_events_are_verified_and_read(provider, made, simulated, clock):
         EventKind.RECORDING_READY,
         EventKind.ENDED,
     ]
+    assert [one.reason for one in events] == ["connection_lost", "connection_lost", None, None]
     assert {one.stream_id for one in events} == {made.stream_id}
     assert [one.event_id for one in events] == [one.id for one in simulated.events]
     assert events[-1].occurred_at == clock.now()

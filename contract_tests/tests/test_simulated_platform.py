@@ -11,7 +11,7 @@ import pytest
 
 from headend.plugin import ConfigurationError
 from headend_contract.clock import ManualClock
-from headend_contract.reference.platform import BITRATE, Received, describe_switches
+from headend_contract.reference.platform import BITRATE, Received, ReferenceSwitches
 from headend_contract.reference.simulator import create_app
 
 
@@ -183,12 +183,12 @@ def test_an_encoder_makes_an_input_go_through_its_states(http, create, simulated
     assert status() == "stopping"
     clock.advance(1)
     assert status() == "idle"
-    assert [one.type for one in simulated.events] == [
-        "input.on_air",
-        "input.reconnecting",
-        "input.on_air",
-        "input.off_air",
-        "recording.ready",
+    assert [(one.type, one.reason) for one in simulated.events] == [
+        ("input.on_air", None),
+        ("input.reconnecting", "connection_lost"),
+        ("input.on_air", None),
+        ("input.off_air", "stopped"),
+        ("recording.ready", None),
     ]
 
 
@@ -347,7 +347,7 @@ def test_a_reset_forgets_all_but_credentials_and_switches(http, create, simulate
 
 
 def test_every_switch_says_what_it_does_and_takes_text_and_no_other_name_is_one():
-    assert all(text.endswith(".") for text in describe_switches().values())
+    assert all(text.endswith(".") for text in ReferenceSwitches.describe().values())
     platform = create_app(switches={"list_lag": "2.5", "stuck_cursor": "true"}).platform
     assert (platform.switches.list_lag, platform.switches.stuck_cursor) == (2.5, True)
     for wrong in ({"list_lags": 1}, {"page_size": 0}, {"page_size": "many"}, {"list_lag": -1}):

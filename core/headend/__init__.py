@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         UnsupportedError as UnsupportedError,
     )
     from headend.models import (
+        EncoderSettings as EncoderSettings,
         EndOutcome as EndOutcome,
         EndResult as EndResult,
         EventKind as EventKind,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         PlaybackToken as PlaybackToken,
         Recording as Recording,
         Session as Session,
+        SessionEvent as SessionEvent,
         SimulcastTarget as SimulcastTarget,
         StreamAnalytics as StreamAnalytics,
         StreamCredentials as StreamCredentials,
@@ -108,6 +110,7 @@ else:
                 "UnsupportedError",
             ),
             "headend.models": (
+                "EncoderSettings",
                 "EndOutcome",
                 "EndResult",
                 "EventKind",
@@ -118,6 +121,7 @@ else:
                 "PlaybackToken",
                 "Recording",
                 "Session",
+                "SessionEvent",
                 "SimulcastTarget",
                 "StreamAnalytics",
                 "StreamCredentials",

@@ -3,6 +3,7 @@
 There is one implementation: each coroutine runs the method of `StreamingPlatform` in a worker
 thread, at most `CONCURRENCY` at once for each opened platform.  One that waits for a live stream
 takes a thread for each look only, so that it can be cancelled and keeps no other from its turn.
+What `native` returns is the provider itself, whose methods are no coroutines: run each in a thread.
 It works on asyncio and trio.
 """
 
@@ -131,6 +132,7 @@ class AsyncStreamingPlatform:
     ) -> None:
         await self.close()
 
+    native = _in_thread(StreamingPlatform.native)
     close = _in_thread(StreamingPlatform.close)
     create_live_stream = _in_thread(StreamingPlatform.create_live_stream)
     get_live_stream = _in_thread(StreamingPlatform.get_live_stream)
@@ -164,6 +166,7 @@ class AsyncStreamingPlatform:
     create_playback_token = _in_thread(StreamingPlatform.create_playback_token)
     parse_event = _in_thread(StreamingPlatform.parse_event)
     list_sessions = _in_thread_each(StreamingPlatform.list_sessions)
+    get_session = _in_thread(StreamingPlatform.get_session)
     put_timed_metadata = _in_thread(StreamingPlatform.put_timed_metadata)
 
 

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import EntryPoint, version
+from inspect import getattr_static, signature
 from typing import TYPE_CHECKING, Final, cast
 
 import pluggy
@@ -24,13 +25,18 @@ from attrs import evolve, frozen, has
 from headend import hookspecs
 from headend._entry_points import installed, origin
 from headend.errors import HeadendError, PluginError
+from headend.facts import Facts
 from headend.provider import PROTOCOLS, Provider
 from headend.settings import Configuration, describe_settings, load_settings
+from headend.simulator import Simulator
 from headend.spec import PLUGIN_API_VERSION, Capability, ProviderSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from random import Random
 
+    from headend.clock import Clock
+    from headend.media import MediaBackend
     from headend.provider import ProviderContext, ProviderFactory
 
 GROUP: Final = "headend"
@@ -154,17 +160,15 @@ class Registry:
                 f"provider {name} failed while it was made: {type(error).__name__}: {error}; "
                 f"this is a defect of {self._origin(name)}"
             ) from error
-        if not isinstance(provider, Provider):
+        if missing := _missing(provider, Provider):
             raise PluginError(
-                f"provider {name}: what {spec.factory} makes lacks "
-                f"{_missing(provider, Provider)}, which every provider has; "
-                f"this is a defect of {self._origin(name)}"
+                f"provider {name}: what {spec.factory} makes lacks {missing}, which every "
+                f"provider has; this is a defect of {self._origin(name)}"
             )
         for capability in sorted(spec.capabilities & set(PROTOCOLS)):
-            if not isinstance(provider, PROTOCOLS[capability]):
+            if missing := _missing(provider, PROTOCOLS[capability]):
                 raise PluginError(
-                    f"provider {name} declares {capability} but lacks "
-                    f"{_missing(provider, PROTOCOLS[capability])}; "
+                    f"provider {name} declares {capability} but lacks {missing}; "
                     f"this is a defect of {self._origin(name)}"
                 )
         return spec, provider
@@ -193,6 +197,69 @@ class Registry:
             ) from error
         return found
 
+    def facts(self, spec: ProviderSpec) -> Facts:
+        """Import what a provider knows of its platform's limits, prices and so on.
+
+        Raises:
+            PluginError: it cannot be imported, or it is something else.
+        """
+        if spec.facts is None:
+            return Facts()
+        found = self._resolve(spec, spec.facts)
+        if not isinstance(found, Facts):
+            raise PluginError(
+                f"provider {spec.name}: {spec.facts} is of the type {type(found).__name__}, "
+                f"not Facts; this is a defect of {self._origin(spec.name)}"
+            )
+        return found
+
+    def simulate(
+        self,
+        spec: ProviderSpec,
+        *,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        switches: Mapping[str, object] | None = None,
+        media: MediaBackend | None = None,
+    ) -> Simulator:
+        """Make a provider's simulated platform.  The arguments are those of `SimulatorFactory`.
+
+        Raises:
+            PluginError: it has none, it takes no `media`, or it cannot be made.
+            ConfigurationError: there is no such switch, or it does not take such a value.
+        """
+        distribution = self._origin(spec.name)
+        if spec.simulator is None:
+            raise PluginError(f"provider {spec.name} has no simulator: {distribution} brings none")
+        defect = f"this is a defect of {distribution}"
+        factory = self._resolve(spec, spec.simulator)
+        if not callable(factory):
+            raise PluginError(
+                f"provider {spec.name}: {spec.simulator} is of the type {type(factory).__name__}, "
+                f"which makes no simulator; {defect}"
+            )
+        more = {} if media is None else {"media": media}
+        if more and not _takes(factory, "media"):
+            raise PluginError(
+                f"the simulator of provider {spec.name} carries no pictures: {spec.simulator} "
+                "takes no media"
+            )
+        try:
+            made: object = factory(clock=clock, random=random, switches=switches, **more)
+        except HeadendError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"the simulator of provider {spec.name} failed while it was made: "
+                f"{_in_words(error)}; {defect}"
+            ) from error
+        if not isinstance(made, Simulator):
+            raise PluginError(
+                f"provider {spec.name}: what {spec.simulator} makes lacks "
+                f"{_missing(made, Simulator)}, which every simulator has; {defect}"
+            )
+        return made
+
     def _resolve_class(self, spec: ProviderSpec, dotted: str) -> type:
         found = self._resolve(spec, dotted)
         if not isinstance(found, type) or not has(found):
@@ -214,8 +281,7 @@ class Registry:
                 else f"this is a defect of {origin}"
             )
             raise PluginError(
-                f"provider {spec.name} cannot load {dotted}: "
-                f"{type(error).__name__}: {error}; {advice}"
+                f"provider {spec.name} cannot load {dotted}: {_in_words(error)}; {advice}"
             ) from error
         return found
 
@@ -300,13 +366,10 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a plugin may raise anything
-            # The exceptions of attrs carry the attribute and the value after the sentence.
-            carries_more = isinstance(error, (TypeError, ValueError)) and error.args
-            words = error.args[0] if carries_more else error
             info = evolve(
                 candidate.info,
                 state=ProviderState.BROKEN,
-                reason=f"{type(error).__name__}: {words} (change {origin})",
+                reason=f"{_in_words(error)} (change {origin})",
             )
         else:
             self._specs[name] = spec
@@ -356,10 +419,32 @@ class Registry:
         return spec
 
 
+def _in_words(error: BaseException) -> str:
+    # The exceptions of attrs carry the attribute and the value after the sentence.
+    carries_more = isinstance(error, (TypeError, ValueError)) and error.args
+    return f"{type(error).__name__}: {error.args[0] if carries_more else error}"
+
+
+def _takes(factory: Callable[..., object], name: str) -> bool:
+    try:
+        return name in signature(factory).parameters
+    except ValueError:  # some builtins do not tell
+        return False
+
+
 def _missing(provider: object, protocol: type) -> str:
     """Name the members of a protocol that an object lacks."""
     members = (name for name in vars(protocol) if not name.startswith("_"))
-    return ", ".join(sorted(name for name in members if not hasattr(provider, name)))
+    return ", ".join(sorted(name for name in members if not _has(provider, name)))
+
+
+def _has(provider: object, name: str) -> bool:
+    """Tell whether there is such a member, without asking a property, which may ask the platform.
+
+    On Python 3.11, `isinstance` with a protocol asks.
+    """
+    missing = object()
+    return getattr_static(provider, name, missing) is not missing or hasattr(provider, name)
 
 
 class _NotUsableError(Exception):

@@ -192,9 +192,15 @@ class QuotaExceededError(PlatformError):
 
 
 class RateLimitedError(PlatformError):
-    """Too many requests for now; `retry_after` has the wait where the platform tells it."""
+    """Too many requests for now; `retry_after` has the wait where the platform tells it.
+
+    Attributes:
+        limit: the name of the limit that was exceeded, where the platform tells; only what shares
+            that one is paused then.
+    """
 
     default_retryable = True
+    limit: str | None = None
 
 
 class StreamNotFoundError(PlatformError):

@@ -6,7 +6,8 @@ the demo's own viewer, a webhook.  This module serves them with the standard lib
 * one deadline over the whole request, name look-up and slow trickles included;
 * an upper limit on the size of the body;
 * redirects are followed on the same host only, and never from https down to http;
-* a body that ends early is an error, never a short success.
+* a body that ends early is an error, never a short success;
+* the request bears the User-Agent ``Mozilla/5.0 (compatible; headend/VERSION)``.
 
 An answer with an error status is an answer: `fetch` returns it.  Errors name the host only,
 because paths and queries of playback URLs can bear tokens.
@@ -15,6 +16,7 @@ because paths and queries of playback URLs can bear tokens.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import io
 import ipaddress
@@ -24,6 +26,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -257,7 +260,7 @@ def _request(
         connection = http.client.HTTPConnection(host, port)
         connection.sock = cast("socket.socket", _Wire(sock, deadline))
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        sent = {"Host": parts.netloc, "User-Agent": "headend", "Connection": "close"} | headers
+        sent = {"Host": parts.netloc, "User-Agent": _user_agent(), "Connection": "close"} | headers
         connection.request(method, target, body=body, headers=sent)
         answer = stack.enter_context(connection.getresponse())
         return Response(
@@ -268,6 +271,16 @@ def _request(
             body=_read(answer, parts, max_bytes),
             url=url,
         )
+
+
+@functools.cache
+def _user_agent() -> str:
+    """Say who asks, in the form that browsers use.
+
+    Some content delivery networks refuse an agent that does not begin as a browser's does (403,
+    "error code: 1010"), so that nothing there would ever be found playable.
+    """
+    return f"Mozilla/5.0 (compatible; headend/{version('headend')})"
 
 
 def _read(answer: http.client.HTTPResponse, parts: SplitResult, max_bytes: int) -> bytes:

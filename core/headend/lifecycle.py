@@ -36,6 +36,7 @@ from headend.errors import (
     UncertainOutcomeError,
 )
 from headend.ledger import EntryState, NewEntry
+from headend.provider import ConfirmsCreation
 from headend.secret import Secret
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class Lifecycle:
     def _make(self, request: CreateRequest, *, look_first: bool) -> StreamCredentials:
         made = None
         if look_first:
-            made = self._look_up(request.marker, None)
+            made = self._look_up(request, None)
         for send in range(1, _SENDS + 1):
             if made is not None:
                 break
@@ -270,7 +271,7 @@ class Lifecycle:
                 if isinstance(error, _DEFINITE) or error.request_sent is False:
                     self._abandon(request.marker, error)
                     raise
-                made = self._look_up(request.marker, error)
+                made = self._look_up(request, error)
                 if made is None and send == _SENDS:
                     self._abandon(request.marker, error)
                     raise
@@ -292,15 +293,18 @@ class Lifecycle:
         with _told_if_not_recorded("nothing was created"):
             self._ledger.abandoned(marker, type(error).__name__, now=self._clock.now())
 
-    def _look_up(self, marker: str, cause: PlatformError | None) -> StreamCredentials | None:
+    def _look_up(
+        self, request: CreateRequest, cause: PlatformError | None
+    ) -> StreamCredentials | None:
         """Look for what bears the marker, now and after the list has settled."""
+        marker = request.marker
         wait = max(self._settle_time, (cause.retry_after if cause else None) or 0.0)
         try:
-            found = self._provider.find_live_streams(marker)
+            found = self._provider.find_live_streams(marker, request.name)
             in_time = bool(found) or self._calls.time_left() > wait
             if not found and in_time:
                 self._clock.sleep(wait)
-                found = self._provider.find_live_streams(marker)
+                found = self._provider.find_live_streams(marker, request.name)
         except PlatformError as error:
             raise self._uncertain(marker, f"looking for it failed: {error}") from error
         if not found:
@@ -308,6 +312,8 @@ class Lifecycle:
                 return None
             raise self._uncertain(marker, "there was no time left to look again") from cause
         stream_id = oldest(found).stream_id
+        if isinstance(self._provider, ConfirmsCreation):
+            return self._confirm(self._provider, request, stream_id)
         try:
             return self._provider.get_credentials(stream_id)
         except PlatformError as error:
@@ -319,6 +325,21 @@ class Lifecycle:
                 provider=self._name,
                 operation=_OPERATION,
             ) from error
+
+    def _confirm(
+        self, provider: ConfirmsCreation, request: CreateRequest, stream_id: str
+    ) -> StreamCredentials:
+        """Return what the lost answer would have given of what was found."""
+        try:
+            return provider.confirm_live_stream(request, stream_id)
+        except (ConfigurationError, InvalidRequestError) as error:
+            # By contract these say that it is not what was asked for, and was removed.
+            self._abandon(request.marker, error)
+            raise
+        except PlatformError as error:
+            # The intent stays open, so that whoever comes next with its key checks it.
+            why = f"{stream_id} was found, and could not be checked: {error}"
+            raise self._uncertain(request.marker, why) from error
 
     def _uncertain(self, marker: str, why: str) -> UncertainOutcomeError:
         return UncertainOutcomeError(

@@ -318,6 +318,55 @@ class Health:
 
 
 @frozen(kw_only=True)
+class EncoderSettings:
+    """What the encoder of a session said that it would send, which is not what was measured.
+
+    Of an encoder that sends several renditions it is the first.  What the platform does not tell
+    is `None`.
+
+    Attributes:
+        software: what the encoder calls itself.
+        video_codec: such as ``avc1.4D401F`` (RFC 6381), or the platform's word.
+        width: picture width in pixels.
+        height: picture height in pixels.
+        frame_rate: frames per second.
+        video_bitrate: bits per second of video.
+        audio_codec: such as ``mp4a.40.2`` (RFC 6381), or the platform's word.
+        audio_bitrate: bits per second of audio.
+        audio_sample_rate: samples per second of each channel.
+        audio_channels: how many there are.
+    """
+
+    software: str | None = None
+    video_codec: str | None = None
+    width: int | None = field(default=None, validator=_not_negative)
+    height: int | None = field(default=None, validator=_not_negative)
+    frame_rate: float | None = field(default=None, validator=_not_negative)
+    video_bitrate: int | None = field(default=None, validator=_not_negative)
+    audio_codec: str | None = None
+    audio_bitrate: int | None = field(default=None, validator=_not_negative)
+    audio_sample_rate: int | None = field(default=None, validator=_not_negative)
+    audio_channels: int | None = field(default=None, validator=_not_negative)
+
+
+@frozen(kw_only=True)
+class SessionEvent:
+    """Something that happened in a session, as the platform's record of it has it.
+
+    Attributes:
+        kind: what it would be as a `StreamEvent`.
+        name: the platform's own name for it.
+        occurred_at: when it happened.
+        reason: why, in the platform's words or code, where it has any.
+    """
+
+    kind: EventKind
+    name: str
+    occurred_at: datetime = field(converter=_utc)
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
 class Session:
     """One continuous broadcast on a live stream.
 
@@ -326,12 +375,17 @@ class Session:
         stream_id: the live stream.
         started_at: when it began.
         ended_at: when it ended, or `None` while it goes on.
+        encoder: what the encoder said that it would send, or `None` where the platform does not
+            tell, as in a list.
+        events: what happened in it, the earliest first; none in a list.
     """
 
     session_id: str
     stream_id: str
     started_at: datetime | None = field(default=None, converter=_utc)
     ended_at: datetime | None = field(default=None, converter=_utc)
+    encoder: EncoderSettings | None = None
+    events: tuple[SessionEvent, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -377,6 +431,8 @@ class StreamEvent:
         occurred_at: when it happened.
         event_id: the same for a message that is delivered twice.
         raw: the platform's own text, without secrets.
+        reason: why it happened, in the platform's words or code, such as
+            ``ERR_GOP_OUT_OF_RANGE``; without secrets, and `None` where it says nothing.
     """
 
     kind: EventKind
@@ -385,6 +441,7 @@ class StreamEvent:
     occurred_at: datetime = field(converter=_utc)
     event_id: str = field(validator=validators.min_len(1))
     raw: str = field(repr=False)
+    reason: str | None = None
 
 
 def unknown_metrics(reason: str, names: Iterable[str] = METRICS) -> dict[str, str]:

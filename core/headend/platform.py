@@ -209,6 +209,29 @@ class StreamingPlatform:
         """What it can do beyond the operations that all providers have."""
         return self._spec.capabilities
 
+    def native(self, kind: type[_T]) -> _T:
+        """Return the provider itself, for what it alone has beyond the operations of this class.
+
+        Its methods raise the same errors, and wait for the platform.  What it creates is not in
+        the ledger, and the code that uses it works with this provider only::
+
+            platform.native(AcmeProvider).warm_up_cache(stream_id)
+
+        Args:
+            kind: its class, or a runtime-checkable protocol with the methods that are needed.
+
+        Raises:
+            UnsupportedError: the opened provider is not of that kind.
+        """
+        provider: object = self._open_provider()
+        if not isinstance(provider, kind):
+            raise UnsupportedError(
+                f"{self.provider} is no {kind.__name__}; it is a {type(provider).__name__}",
+                provider=self.provider,
+                feature=kind.__name__,
+            )
+        return provider
+
     def __enter__(self) -> Self:
         return self
 
@@ -544,6 +567,17 @@ class StreamingPlatform:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
         return self._able(ListsSessions, Capability.SESSIONS).list_sessions(
             self._id(stream_id, "list_sessions")
+        )
+
+    def get_session(self, stream_id: str, session_id: str) -> Session:
+        """Return one broadcast, with its encoder's settings and what happened in it (`SESSIONS`).
+
+        Raises:
+            StreamNotFoundError: there is no such live stream, or it had no such session.
+        """
+        operation = "get_session"
+        return self._able(ListsSessions, Capability.SESSIONS).get_session(
+            self._id(stream_id, operation), self._id(session_id, operation, what="session id")
         )
 
     def put_timed_metadata(self, stream_id: str, text: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from headend.clock import (
         Clock as Clock,
+        SystemClock as SystemClock,
     )
     from headend.errors import (
         AuthenticationError as AuthenticationError,
@@ -39,11 +40,29 @@ if TYPE_CHECKING:
         UncertainOutcomeError as UncertainOutcomeError,
         UnsupportedError as UnsupportedError,
     )
+    from headend.facts import (
+        Facts as Facts,
+        Latency as Latency,
+        Permission as Permission,
+        Price as Price,
+        Quota as Quota,
+    )
+    from headend.fields import (
+        BrokenAnswerError as BrokenAnswerError,
+        Fields as Fields,
+        elements as elements,
+        read_json as read_json,
+    )
     from headend.hookspecs import (
         hookimpl as hookimpl,
     )
+    from headend.media import (
+        MediaBackend as MediaBackend,
+        MediaStream as MediaStream,
+    )
     from headend.models import (
         METRICS as METRICS,
+        EncoderSettings as EncoderSettings,
         EndOutcome as EndOutcome,
         EndResult as EndResult,
         EventKind as EventKind,
@@ -54,6 +73,7 @@ if TYPE_CHECKING:
         PlaybackToken as PlaybackToken,
         Recording as Recording,
         Session as Session,
+        SessionEvent as SessionEvent,
         SimulcastTarget as SimulcastTarget,
         StreamAnalytics as StreamAnalytics,
         StreamCredentials as StreamCredentials,
@@ -63,6 +83,7 @@ if TYPE_CHECKING:
     )
     from headend.provider import (
         BatchesAnalytics as BatchesAnalytics,
+        ConfirmsCreation as ConfirmsCreation,
         CreateRequest as CreateRequest,
         Enables as Enables,
         ListsSessions as ListsSessions,
@@ -81,10 +102,18 @@ if TYPE_CHECKING:
     from headend.settings import (
         setting as setting,
     )
+    from headend.simulator import (
+        Simulator as Simulator,
+        SimulatorFactory as SimulatorFactory,
+    )
     from headend.spec import (
         PLUGIN_API_VERSION as PLUGIN_API_VERSION,
         Capability as Capability,
         ProviderSpec as ProviderSpec,
+    )
+    from headend.switches import (
+        Switches as Switches,
+        switch as switch,
     )
 else:
     from headend._exports import lazy_exports
@@ -102,7 +131,10 @@ else:
                 "WaitEvent",
                 "parse_retry_after",
             ),
-            "headend.clock": ("Clock",),
+            "headend.clock": (
+                "Clock",
+                "SystemClock",
+            ),
             "headend.errors": (
                 "AuthenticationError",
                 "ConfigurationError",
@@ -121,8 +153,26 @@ else:
                 "UncertainOutcomeError",
                 "UnsupportedError",
             ),
+            "headend.facts": (
+                "Facts",
+                "Latency",
+                "Permission",
+                "Price",
+                "Quota",
+            ),
+            "headend.fields": (
+                "BrokenAnswerError",
+                "Fields",
+                "elements",
+                "read_json",
+            ),
             "headend.hookspecs": ("hookimpl",),
+            "headend.media": (
+                "MediaBackend",
+                "MediaStream",
+            ),
             "headend.models": (
+                "EncoderSettings",
                 "EndOutcome",
                 "EndResult",
                 "EventKind",
@@ -134,6 +184,7 @@ else:
                 "PlaybackToken",
                 "Recording",
                 "Session",
+                "SessionEvent",
                 "SimulcastTarget",
                 "StreamAnalytics",
                 "StreamCredentials",
@@ -143,6 +194,7 @@ else:
             ),
             "headend.provider": (
                 "BatchesAnalytics",
+                "ConfirmsCreation",
                 "CreateRequest",
                 "Enables",
                 "ListsSessions",
@@ -157,10 +209,15 @@ else:
             ),
             "headend.secret": ("Secret",),
             "headend.settings": ("setting",),
+            "headend.simulator": (
+                "Simulator",
+                "SimulatorFactory",
+            ),
             "headend.spec": (
                 "PLUGIN_API_VERSION",
                 "Capability",
                 "ProviderSpec",
             ),
+            "headend.switches": ("Switches", "switch"),
         },
     )

@@ -100,10 +100,15 @@ class Provider(Protocol):
         """Return all live streams, page by page as they are taken."""
         ...
 
-    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+    def find_live_streams(self, marker: str, name: str | None) -> Sequence[LiveStream]:
         """Return all live streams that bear the marker, by the surest way the platform has.
 
         This is how a creation is looked up whose answer was lost.
+
+        Args:
+            marker: what `CreateRequest.marker` was.
+            name: the host's own, as it was asked for at creation; for platforms that can find by
+                name.
         """
         ...
 
@@ -129,6 +134,25 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Free connections.  Called once; nothing is called after it."""
+        ...
+
+
+@runtime_checkable
+class ConfirmsCreation(Protocol):
+    """What a provider does besides whose platform may accept a setting and not keep it.
+
+    It is not a capability: a host cannot call it.  Where the answer to a creation was lost and the
+    live stream was found by its marker, core calls this instead of `get_credentials`, so that what
+    `create_live_stream` would have seen in the answer is seen all the same.
+    """
+
+    def confirm_live_stream(self, request: CreateRequest, stream_id: str) -> StreamCredentials:
+        """Return what `create_live_stream` would have returned for this request.
+
+        Whatever `create_live_stream` makes of a setting that was not kept, this makes of it too:
+        a warning in the credentials, or an `InvalidRequestError` or `ConfigurationError` after the
+        live stream was deleted.  These two errors say that nothing was created.
+        """
         ...
 
 
@@ -215,7 +239,18 @@ class ListsSessions(Protocol):
     """`Capability.SESSIONS`."""
 
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
-        """Return a live stream's broadcasts, the latest first."""
+        """Return a live stream's broadcasts, the latest first.
+
+        What takes a request of its own for each is left to `get_session`.
+        """
+        ...
+
+    def get_session(self, stream_id: str, session_id: str) -> Session:
+        """Return one broadcast with all that the platform tells of it.
+
+        Raises:
+            StreamNotFoundError: there is no such live stream, or it had no such session.
+        """
         ...
 
 

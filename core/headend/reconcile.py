@@ -193,7 +193,7 @@ class Reconciliation:
             # there; of what is younger, the platform's own search by marker may know more.
             if self._now - entry.changed_at >= self._settle_time:
                 yield from self._abandon(entry)
-            elif found := self._provider.find_live_streams(entry.marker):
+            elif found := self._provider.find_live_streams(entry.marker, entry.name):
                 yield from self._adopt(entry, oldest(found))
             else:
                 yield self._undecided(entry)

@@ -21,7 +21,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checkable
 
@@ -32,7 +32,7 @@ from headend.errors import ConfigurationError, PluginError
 from headend.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cattrs import Converter
 
@@ -281,12 +281,17 @@ def _converter() -> Converter:
         (float, _to_float),
         (Path, _to_path),
     ):
-        converter.register_structure_hook(kind, hook)
+        converter.register_structure_hook(kind, partial(_unless_enum, hook))
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _to_enum
     )
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _to_names)
     return converter
+
+
+def _unless_enum(hook: Callable[[object, type], object], value: object, kind: type) -> object:
+    # A `StrEnum` is a `str` as well, whose hook cattrs would take for it.
+    return _to_enum(value, kind) if issubclass(kind, Enum) else hook(value, kind)
 
 
 def _to_str(value: object, _kind: type) -> str:

@@ -46,6 +46,8 @@ class ProviderSpec:
         options: ``"package.module:Name"`` of its attrs class of options for creating a live
             stream, or `None` if it has none.
         simulator: ``"package.module:Name"`` of what makes its simulated platform, or `None`.
+        facts: ``"package.module:NAME"`` of its `Facts`: the platform's limits, quotas, prices,
+            permissions and latencies, or `None` if it tells none.
         capabilities: what it can do beyond the operations that all providers have.
         settle_time: seconds after which the platform's lists surely show what was created.
         docs_url: where a person reads on.
@@ -58,6 +60,7 @@ class ProviderSpec:
     settings: str = field(validator=_DOTTED)
     options: str | None = field(default=None, validator=validators.optional(_DOTTED))
     simulator: str | None = field(default=None, validator=validators.optional(_DOTTED))
+    facts: str | None = field(default=None, validator=validators.optional(_DOTTED))
     capabilities: frozenset[Capability] = field(
         default=frozenset(),
         validator=validators.deep_iterable(validators.instance_of(Capability)),

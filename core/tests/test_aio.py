@@ -50,6 +50,7 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
     "create_playback_token": (("live-1",), {"expires_in": 60}),
     "parse_event": (({"signature": "good"}, b"{}"), {}),
     "put_timed_metadata": (("live-1", "goal!"), {}),
+    "get_session": (("live-1", "session-1"), {}),
     "wait_until_live": (("live-1",), {"timeout": 5}),
 }
 """For all others it is the live stream's id alone."""
@@ -94,7 +95,15 @@ class TestTheSame:
         [
             name
             for name in PUBLIC
-            if name not in {"provider", "capabilities", "close", "wait_until_playable", "reconcile"}
+            if name
+            not in {
+                "provider",
+                "capabilities",
+                "close",
+                "native",
+                "wait_until_playable",
+                "reconcile",
+            }
         ],
     )
     async def test_every_operation_gives_what_the_method_gives(
@@ -126,6 +135,14 @@ class TestTheSame:
 
         assert asynchronous.provider == "acme"
         assert asynchronous.capabilities == platform.capabilities
+
+    async def test_the_provider_itself_is_the_same(
+        self, opened: Opened, anyio_backend: str
+    ) -> None:
+        platform, provider = opened()
+        asynchronous = AsyncStreamingPlatform(platform)
+
+        assert await asynchronous.native(type(provider)) is provider
 
     async def test_errors_reach_the_caller(self, opened: Opened, anyio_backend: str) -> None:
         platform = AsyncStreamingPlatform(opened("plain")[0])

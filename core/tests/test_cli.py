@@ -14,6 +14,7 @@ import pytest
 
 from headend import errors
 from headend.cli import main as cli
+from headend.cli.facts import print_facts
 from headend.cli.output import to_json
 from headend.discovery import ProviderInfo
 from headend.errors import (
@@ -21,6 +22,7 @@ from headend.errors import (
     PlatformError,
     UnsupportedError,
 )
+from headend.facts import Facts, Latency
 from headend.models import (
     EndResult,
     Health,
@@ -374,7 +376,7 @@ class TestJson:
         value = run("providers", "acme", "--json").json
 
         assert isinstance(value, dict)
-        assert set(value) == fields(ProviderInfo) | {"settings"}
+        assert set(value) == fields(ProviderInfo) | {"settings", "facts"}
         assert value["settings"][1] == {
             "name": "api_token",
             "env": "ACME_API_TOKEN",
@@ -382,6 +384,39 @@ class TestJson:
             "required": True,
             "secret": True,
         }
+
+    def test_the_facts_of_a_provider_are_data_and_a_price_is_exact(
+        self, ready: ModuleType, run: Run
+    ) -> None:
+        value = run("providers", "acme", "--json").json
+
+        assert isinstance(value, dict)
+        facts = value["facts"]
+        assert set(facts) == fields(Facts)
+        assert facts["prices"] == [
+            {
+                "name": "storage",
+                "usd": "0.10",
+                "per": 1000,
+                "unit": "minute stored",
+                "source": "https://acme.example/prices",
+                "as_of": "2026-01-03",
+                "verified": True,
+                "note": "paid beforehand",
+            }
+        ]
+        assert facts["limits"][0]["requests"] == 1200
+        assert facts["quotas"][1]["value"] is None
+        assert facts["permissions"][0]["needed_for"] == ["create_live_stream", "end_live_stream"]
+        assert facts["latencies"][0]["verified"] is False
+
+    def test_a_provider_without_facts_has_empty_lists_of_them(
+        self, ready: ModuleType, run: Run
+    ) -> None:
+        value = run("providers", "plain", "--json").json
+
+        assert isinstance(value, dict)
+        assert value["facts"] == {name: [] for name in fields(Facts)}
 
     def test_a_type_without_a_json_form_is_a_defect(self) -> None:
         with pytest.raises(TypeError, match="object has no JSON form"):
@@ -563,6 +598,69 @@ class TestProviders:
         assert "documentation  https://acme.example/docs\n" in ran.out
         assert "  ACME_API_TOKEN  required. Make one in your account.\n" in ran.out
         assert "  ACME_TIMEOUT    optional. Seconds.\n" in ran.out
+
+    def test_one_provider_shows_what_is_known_of_its_platform_with_source_and_date(
+        self, run: Run
+    ) -> None:
+        lines = [" ".join(line.split()) for line in run("providers", "acme").out.splitlines()]
+
+        for line in (
+            "api 1,200 in 300 s credential refuses all for 60 s [1]",
+            "live streams 1,000 streams [1]",
+            "tags not documented bytes [1]",
+            "storage 0.10 1,000 x minute stored paid beforehand [2]",
+            "Live: Edit create_live_stream, end_live_stream [1]",
+            "HLS 8.5 to 12 s [3] unverified",
+            "[1] 2026-01-02 https://acme.example/limits",
+            "[2] 2026-01-03 https://acme.example/prices",
+            "[3] 2025-12-31 https://blog.example/measured",
+            "unverified: not the platform's own word.",
+        ):
+            assert line in lines
+
+    def test_one_that_knows_nothing_of_its_platform_shows_no_empty_tables(self, run: Run) -> None:
+        out = run("providers", "plain").out
+
+        assert "Sources" not in out
+        assert "quota" not in out
+
+    @pytest.mark.parametrize(
+        ("low", "high", "shown"),
+        [
+            (1.0, 2.5, "1 to 2.5 s"),
+            (None, 2.0, "up to 2 s"),
+            (1.5, None, "from 1.5 s"),
+            (3.0, 3.0, "3 s"),
+            (None, None, "not documented"),
+        ],
+    )
+    def test_a_latency_is_shown_as_far_as_it_is_known(
+        self, low: float | None, high: float | None, shown: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        latency = Latency(name="HLS", low=low, high=high, source="a book", as_of="2026-01-02")
+        print_facts(Facts(latencies=(latency,)))
+
+        assert f"HLS {shown} [1]" in " ".join(capsys.readouterr().out.split())
+
+    def test_broken_facts_are_2_and_name_whom_to_change(self, run: Run, install: Installer) -> None:
+        install.provider(
+            "odd",
+            "from attrs import frozen\n"
+            "from headend.plugin import ProviderSpec, hookimpl\n"
+            "FACTS = 5\n"
+            "@frozen\n"
+            "class Settings: pass\n"
+            "@hookimpl\n"
+            "def headend_providers():\n"
+            "    yield ProviderSpec(name='odd', title='Odd', api_version=1, factory='a:b',\n"
+            "        settings='headend_odd:Settings', facts='headend_odd:FACTS')\n",
+        )
+        ran = run("providers", "odd")
+
+        assert ran.code == 2
+        assert "headend_odd:FACTS is of the type int, not Facts" in ran.err
+        assert "this is a defect of headend-odd" in ran.err
+        assert ran.out == ""
 
     def test_a_broken_one_by_name_is_2_with_the_reason(self, run: Run) -> None:
         ran = run("providers", "bad")

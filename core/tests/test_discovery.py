@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 import headend
 from headend.discovery import ProviderInfo, ProviderState, Registry, providers
-from headend.errors import PluginError
-from headend.spec import Capability
+from headend.errors import ConfigurationError, PluginError
+from headend.facts import Facts
+from headend.simulator import Simulator
+from headend.spec import Capability, ProviderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from headend.media import MediaBackend
     from tests.conftest import Installer, Ran
 
 GOOD = """
@@ -31,6 +34,22 @@ def headend_providers():
     )
 """
 
+
+SIMULATOR = """
+from headend.plugin import ConfigurationError
+
+class Simulated:
+    def __init__(self, *, clock, random, switches):
+        given = dict(locals())
+        self.given = given
+    async def __call__(self, scope, receive, send): ...
+    def environment(self, url): return {}
+    def describe_switches(self): return self.given["switches"]
+    def switch(self, **values): ...
+    def reset(self): ...
+"""
+
+WORKSPACE = {"headend-cloudflare", "headend-ivs", "headend-local"}
 
 SETTINGS = """
 from attrs import field, frozen
@@ -48,7 +67,7 @@ def good(name: str) -> str:
 
 def found() -> dict[str, ProviderInfo]:
     """Every provider but those that are installed where the tests run."""
-    return {info.name: info for info in providers() if info.distribution != "headend-local"}
+    return {info.name: info for info in providers() if info.distribution not in WORKSPACE}
 
 
 pytestmark = pytest.mark.usefixtures("acme")
@@ -503,6 +522,20 @@ class TestMaking:
 
         assert "cannot load headend_made:Options" in self.refusal()
 
+    def test_a_provider_is_made_without_asking_it_for_its_account(
+        self, install: Installer, acme: ModuleType
+    ) -> None:
+        """A platform may have to be asked for that, and opening sends nothing."""
+        self.install_with(
+            install,
+            "from headend_acme.provider import PlainProvider\n"
+            "class make(PlainProvider):\n"
+            "    account = property(lambda self: 1 / 0)\n" + SETTINGS,
+        )
+
+        with headend.open("made", database=None) as platform:
+            assert platform.provider == "made"
+
     def test_a_declared_capability_without_operations_is_a_defect(
         self, install: Installer, acme: ModuleType
     ) -> None:
@@ -517,3 +550,118 @@ class TestMaking:
             "provider made declares key-rotation but lacks rotate_stream_key; "
             "this is a defect of headend-made"
         )
+
+
+class TestFactsAndSimulators:
+    """What a spec names besides is loaded when it is asked for, and never earlier."""
+
+    def spec_of(self, install: Installer, source: str = "", **named: str) -> ProviderSpec:
+        fields = "".join(f' {key}="headend_made.more:{value}",' for key, value in named.items())
+        install(
+            "headend-made",
+            modules={
+                "headend_made/__init__.py": good("made").replace(
+                    "api_version=1,", f"api_version=1,{fields}"
+                ),
+                "headend_made/more.py": source,
+            },
+            providers={"made": "headend_made"},
+        )
+        self.registry = Registry()
+        return self.registry.spec("made")
+
+    def test_describing_a_provider_loads_neither(self, install: Installer) -> None:
+        self.spec_of(install, "raise RuntimeError", facts="FACTS", simulator="make")
+
+        assert "headend_made.more" not in sys.modules
+
+    def test_facts_are_those_that_the_spec_names(self, install: Installer) -> None:
+        from headend_acme.facts import FACTS
+
+        spec = self.spec_of(install, "from headend_acme.facts import FACTS", facts="FACTS")
+
+        assert self.registry.facts(spec) is FACTS
+
+    def test_a_provider_that_names_none_knows_nothing(self, install: Installer) -> None:
+        spec = self.spec_of(install)
+
+        assert self.registry.facts(spec) == Facts()
+
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("", "has no attribute 'FACTS'; this is a defect of headend-made"),
+            ("import no_such_sdk", "No module named 'no_such_sdk'; install what headend-made"),
+            ("FACTS = {}", "is of the type dict, not Facts; this is a defect of headend-made"),
+            (
+                (
+                    "from headend.plugin import Facts, Latency\n"
+                    "FACTS = Facts(latencies=(Latency(name='HLS', low=1, high=2, source='',"
+                    " as_of='2026-01-02'),))"
+                ),
+                "ValueError: source must be a text that is not empty; this is a defect of",
+            ),
+        ],
+    )
+    def test_facts_that_cannot_be_used_name_whom_to_change(
+        self, source: str, words: str, install: Installer
+    ) -> None:
+        spec = self.spec_of(install, source, facts="FACTS")
+        with pytest.raises(PluginError) as caught:
+            self.registry.facts(spec)
+
+        assert words in str(caught.value)
+
+    def test_a_simulator_is_made_by_what_the_spec_names(self, install: Installer) -> None:
+        spec = self.spec_of(install, SIMULATOR, simulator="Simulated")
+        made = self.registry.simulate(spec, switches={"a": "1"})
+
+        assert isinstance(made, Simulator)
+        assert made.describe_switches() == {"a": "1"}
+
+    def test_media_reaches_a_simulator_that_takes_it(self, install: Installer) -> None:
+        source = SIMULATOR.replace("switches):", "switches, media):")
+        spec = self.spec_of(install, source, simulator="Simulated")
+        made = self.registry.simulate(spec, switches={}, media=cast("MediaBackend", "media"))
+
+        assert vars(made)["given"]["media"] == "media"
+
+    @pytest.mark.parametrize(
+        ("source", "words"),
+        [
+            ("Simulated = 5", "is of the type int, which makes no simulator; this is a defect of"),
+            ("def Simulated(**given): 1 / 0", "failed while it was made: ZeroDivisionError: "),
+            ("Simulated = dict", "what headend_made.more:Simulated makes lacks describe_switches"),
+            ("import no_such_server", "No module named 'no_such_server'; install what headend-ma"),
+        ],
+    )
+    def test_what_makes_no_simulator_names_whom_to_change(
+        self, source: str, words: str, install: Installer
+    ) -> None:
+        spec = self.spec_of(install, source, simulator="Simulated")
+        with pytest.raises(PluginError) as caught:
+            self.registry.simulate(spec)
+
+        assert words in str(caught.value)
+        assert "headend-made" in str(caught.value)
+
+    def test_a_simulator_that_carries_no_pictures_says_so(self, install: Installer) -> None:
+        spec = self.spec_of(install, SIMULATOR, simulator="Simulated")
+        with pytest.raises(PluginError, match=r"carries no pictures: .*:Simulated takes no media"):
+            self.registry.simulate(spec, media=cast("MediaBackend", "media"))
+
+    def test_a_provider_without_a_simulator_says_so(self, install: Installer) -> None:
+        spec = self.spec_of(install)
+        with pytest.raises(PluginError, match="made has no simulator: headend-made brings none"):
+            self.registry.simulate(spec)
+
+    def test_a_switch_that_a_simulator_refuses_is_a_matter_of_the_one_who_set_it(
+        self, install: Installer
+    ) -> None:
+        source = SIMULATOR.replace(
+            "self.given = given",
+            "raise ConfigurationError('there is no switch x')",
+        )
+        spec = self.spec_of(install, source, simulator="Simulated")
+        with pytest.raises(ConfigurationError, match="there is no switch x"):
+            self.registry.simulate(spec, switches={"x": "1"})

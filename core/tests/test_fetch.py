@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,11 @@ class Site(BaseHTTPRequestHandler):
         match path:
             case "/hello":
                 self._answer(200, b"hello", {"X-Query": query, "X-Accept": self._accept()})
+            case "/browsers-only":
+                agent = self.headers["User-Agent"]
+                is_browser = agent.startswith("Mozilla/5.0 (")
+                body = b"hello" if is_browser else b"error code: 1010"
+                self._answer(200 if is_browser else 403, body, {"X-Agent": agent})
             case "/missing":
                 self._answer(404, b"no such thing")
             case "/chunked":
@@ -137,6 +143,19 @@ def raw_server() -> Iterator[RawServer]:
             return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         yield serve
+
+
+def test_a_network_that_refuses_what_is_no_browser_lets_it_in_and_can_tell_who_it_is(
+    site: str,
+) -> None:
+    answer = fetch(f"{site}/browsers-only", timeout=SECONDS, max_bytes=100)
+
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert answer.headers["x-agent"] == f"Mozilla/5.0 (compatible; headend/{version('headend')})"
+    refused = fetch(
+        f"{site}/browsers-only", timeout=SECONDS, max_bytes=100, headers={"User-Agent": "headend"}
+    )
+    assert refused.status == 403
 
 
 def test_a_get_brings_status_headers_and_body(site: str) -> None:

@@ -6,27 +6,36 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from headend.calls import Calls, Effect, Operation, Pacers, PacerState, RateLimit
 from headend.calls.pacing import MemoryPacerStore
 from headend.clock import SystemClock
 from headend.errors import (
+    ConfigurationError,
     ConflictError,
     HeadendError,
     InvalidRequestError,
     LedgerError,
     PermissionDeniedError,
+    PlatformTimeoutError,
     StreamNotFoundError,
+    UncertainOutcomeError,
 )
 from headend.ledger import DeferredLedger, LedgerPacerStore, MemoryLedger
 from headend.lifecycle import owner_is_dead, owner_of_this_process
+from headend.reconcile import Action
 from headend.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from headend_acme.provider import AcmeProvider
+
+    from headend.models import StreamCredentials
+    from headend.platform import StreamingPlatform
+    from headend.provider import CreateRequest
     from tests.conftest import Opened
 
 
@@ -109,6 +118,143 @@ def test_a_key_whose_live_stream_was_removed_elsewhere_says_so(
     monkeypatch.setattr(provider, "get_credentials", gone)
     with pytest.raises(ConflictError, match="is gone from the platform; a new live stream needs"):
         platform.create_live_stream(1, idempotency_key="k")
+
+
+class LosesAnswers:
+    """Makes a provider create, lose the answers, and confirm what is found as it is told to."""
+
+    def __init__(self, provider: AcmeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.checked: list[tuple[CreateRequest, str]] = []
+        self.refusal: HeadendError | None = None
+        self._provider = provider
+        self._create = provider.create_live_stream
+        monkeypatch.setattr(provider, "create_live_stream", self.create)
+        monkeypatch.setattr(provider, "confirm_live_stream", self.confirm, raising=False)
+
+    def create(self, request: CreateRequest) -> StreamCredentials:
+        self._create(request)
+        raise PlatformTimeoutError("lost", provider="acme", operation="create_live_stream")
+
+    def confirm(self, request: CreateRequest, stream_id: str) -> StreamCredentials:
+        self.checked.append((request, stream_id))
+        if isinstance(self.refusal, (ConfigurationError, InvalidRequestError)):
+            del self._provider.streams[stream_id]
+        if self.refusal is not None:
+            raise self.refusal
+        made = self._provider.get_credentials(stream_id)
+        return evolve(made, warnings=("low latency was not kept",))
+
+
+@pytest.fixture
+def lossy(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> tuple[StreamingPlatform, AcmeProvider, LosesAnswers]:
+    platform, provider = opened()
+    return platform, provider, LosesAnswers(provider, monkeypatch)
+
+
+Lossy = tuple["StreamingPlatform", "AcmeProvider", LosesAnswers]
+
+
+def test_what_is_found_after_a_lost_answer_is_checked_against_what_was_asked_for(
+    lossy: Lossy,
+) -> None:
+    platform, provider, answers = lossy
+
+    made = platform.create_live_stream(1, name="News at ten", metadata={"a": "b"})
+
+    assert made.warnings == ("low latency was not kept",)
+    assert answers.checked == [(provider.requests[0], "live-1")]
+    assert len(provider.requests) == 1
+
+
+def test_what_no_list_shows_yet_is_adopted_where_it_is_found_by_marker_and_name(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, provider = opened()
+    create = provider.create_live_stream
+
+    def killed(request: CreateRequest) -> None:
+        create(request)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(provider, "create_live_stream", killed)
+    with pytest.raises(KeyboardInterrupt):
+        platform.create_live_stream(1, name="News at ten")
+    monkeypatch.setattr(provider, "list_live_streams", lambda: iter(()))
+    monkeypatch.setattr(MemoryLedger, "location", "here")
+
+    (finding,) = platform.reconcile()
+
+    assert (finding.stream_id, finding.action) == ("live-1", Action.ADOPT)
+
+
+def test_a_provider_that_confirms_nothing_gives_the_credentials_of_what_was_found(
+    lossy: Lossy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, provider, _ = lossy
+    monkeypatch.delattr(provider, "confirm_live_stream")
+
+    assert platform.create_live_stream(1).warnings == ()
+    assert provider.asked[-1] == "get_credentials"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        InvalidRequestError("not kept", provider="acme", operation="create_live_stream"),
+        ConfigurationError.of("acme", ["ACME_URL is missing"]),
+    ],
+    ids=["a grave setting", "no playback address"],
+)
+def test_what_was_not_made_as_asked_is_the_error_it_would_have_been_and_nothing_stays(
+    lossy: Lossy, refusal: HeadendError
+) -> None:
+    platform, provider, answers = lossy
+    answers.refusal = refusal
+    with pytest.raises(type(refusal)):
+        platform.create_live_stream(1, idempotency_key="k")
+
+    assert provider.streams == {}
+    assert len(provider.requests) == 1
+    answers.refusal = None
+    assert platform.create_live_stream(1, idempotency_key="k").stream_id == "live-2"
+
+
+def test_what_could_not_be_checked_is_uncertain_and_is_checked_by_the_next_call_with_its_key(
+    lossy: Lossy,
+) -> None:
+    platform, provider, answers = lossy
+    answers.refusal = PlatformTimeoutError("slow", provider="acme", operation="get_credentials")
+    with pytest.raises(UncertainOutcomeError, match=r"live-1 was found, and could not be checked"):
+        platform.create_live_stream(1, idempotency_key="k")
+
+    answers.refusal = None
+    made = platform.create_live_stream(1, idempotency_key="k")
+
+    assert (made.stream_id, made.warnings) == ("live-1", ("low latency was not kept",))
+    assert [stream_id for _, stream_id in answers.checked] == ["live-1", "live-1"]
+    assert len(provider.requests) == 1
+
+
+def test_what_another_process_left_unfinished_is_checked_by_the_one_that_takes_over(
+    lossy: Lossy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, provider, answers = lossy
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provider, "find_live_streams", killed)
+        with pytest.raises(KeyboardInterrupt):
+            platform.create_live_stream(1, idempotency_key="k")
+    assert answers.checked == []
+
+    made = platform.create_live_stream(1, idempotency_key="k")
+
+    assert made.warnings == ("low latency was not kept",)
+    assert answers.checked == [(provider.requests[0], "live-1")]
 
 
 def test_the_same_key_for_something_else_is_a_conflict(opened: Opened) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given, strategies as st
 from headend import models
 from headend.models import (
     METRICS,
+    EncoderSettings,
     EndOutcome,
     EndResult,
     EventKind,
@@ -26,6 +27,7 @@ from headend.models import (
     PlaybackToken,
     Recording,
     Session,
+    SessionEvent,
     SimulcastTarget,
     StreamAnalytics,
     StreamCredentials,
@@ -60,13 +62,23 @@ ANALYTICS = StreamAnalytics(
     viewer_count=0,
     unknown=unknown_metrics("not told", METRICS[1:]),
 )
+ENCODER = EncoderSettings(software="x264", width=1280, height=720, frame_rate=29.97)
+STARTED = SessionEvent(kind=EventKind.LIVE, name="on", occurred_at=NOON)
 PLAIN: list[attrs.AttrsInstance] = [
     LIVE_STREAM,
     ANALYTICS,
     Recording(recording_id="rec-1", duration=1.5, created_at=NOON),
     EndResult(stream_id="live-1", outcome=EndOutcome.ENDED),
     Health(provider="acme", ok=True, message="all well", checked_at=NOON),
-    Session(session_id="s-1", stream_id="live-1", started_at=NOON),
+    Session(
+        session_id="s-1",
+        stream_id="live-1",
+        started_at=NOON,
+        encoder=ENCODER,
+        events=(STARTED,),
+    ),
+    ENCODER,
+    STARTED,
     SimulcastTarget(target_id="t-1", stream_id="live-1", server_url="rtmp://x/y", enabled=True),
     StreamEvent(
         kind=EventKind.LIVE,

@@ -28,7 +28,7 @@ from headend.errors import (
 )
 from headend.models import EndOutcome, StreamState
 from headend.platform import StreamingPlatform
-from headend.provider import PROTOCOLS
+from headend.provider import PROTOCOLS, RotatesKeys
 from headend.secret import Secret
 from headend.spec import Capability
 
@@ -179,6 +179,7 @@ def abilities(platform: StreamingPlatform) -> dict[str, Callable[[], object]]:
         "create_playback_token": lambda: platform.create_playback_token("live-1", expires_in=60),
         "parse_event": lambda: platform.parse_event({"signature": "good"}, b"{}"),
         "list_sessions": lambda: platform.list_sessions("live-1"),
+        "get_session": lambda: platform.get_session("live-1", "session-1"),
         "put_timed_metadata": lambda: platform.put_timed_metadata("live-1", "goal!"),
     }
 
@@ -346,6 +347,33 @@ class TestAbilities:
             platform.parse_event({"signature": "forged"}, b"{}")
 
 
+class TestNative:
+    def test_it_is_the_provider_itself(self, opened: Opened, acme: ModuleType) -> None:
+        platform, provider = opened()
+
+        assert platform.native(acme.AcmeProvider) is provider
+        assert platform.native(RotatesKeys) is provider
+        assert provider.asked == []
+
+    def test_one_of_another_kind_is_refused_and_both_are_named(
+        self, opened: Opened, acme: ModuleType
+    ) -> None:
+        platform, _ = opened("plain")
+
+        with pytest.raises(UnsupportedError) as caught:
+            platform.native(acme.AcmeProvider)
+
+        assert str(caught.value) == "plain is no AcmeProvider; it is a PlainProvider"
+        assert (caught.value.provider, caught.value.feature) == ("plain", "AcmeProvider")
+
+    def test_there_is_none_after_closing(self, opened: Opened, acme: ModuleType) -> None:
+        platform, _ = opened()
+        platform.close()
+
+        with pytest.raises(HeadendError, match="is closed"):
+            platform.native(acme.AcmeProvider)
+
+
 class TestAnalyticsOfMany:
     def test_a_provider_that_batches_is_asked_once(self, opened: Opened) -> None:
         platform, provider = opened("acme")
@@ -455,6 +483,7 @@ class TestArguments:
             "create_playback_token": {"expires_in": 1},
             "create_simulcast_target": {"server_url": "rtmp://x/y", "stream_key": Secret("k")},
             "delete_simulcast_target": {"target_id": "t"},
+            "get_session": {"session_id": "s"},
             "put_timed_metadata": {"text": "t"},
             "update_simulcast_target": {"target_id": "t", "enabled": True},
             "wait_until_live": {"timeout": 1},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,11 @@ class Size(Enum):
     LARGE = "Large"
 
 
+class Shape(StrEnum):
+    ROUND = "round"
+    FLAT = "flat"
+
+
 def _not_seven(_settings: object, _attribute: object, value: int) -> None:
     if value == 7:
         raise ValueError("must not be 7")
@@ -49,6 +54,7 @@ class Settings:
     strict: bool = field(default=False, metadata=setting("X_STRICT", "Whether."))
     folder: Path = field(default=Path("/"), metadata=setting("X_FOLDER", "Where."))
     size: Size = field(default=Size.SMALL, metadata=setting("X_SIZE", "How large."))
+    shape: Shape = field(default=Shape.FLAT, metadata=setting("X_SHAPE", "What form."))
     names: tuple[str, ...] = field(default=(), metadata=setting("X_NAMES", "Which."))
     proxy: Secret | None = field(default=None, metadata=setting("X_PROXY", "Through what."))
     mode: Literal["a", "b"] = field(default="a", metadata=setting("X_MODE", "How."))
@@ -194,7 +200,7 @@ class TestUnknownNames:
 
         assert problem == (
             "acount (file): no such setting: known are account, count, folder, mode, names, "
-            "proxy, rate, size, strict, token; did you mean account?"
+            "proxy, rate, shape, size, strict, token; did you mean account?"
         )
 
     def test_a_name_that_is_close_to_nothing_brings_no_guess(self) -> None:
@@ -220,6 +226,7 @@ class TestTypes:
             ("X_FOLDER", "/srv/data", "folder", Path("/srv/data")),
             ("X_SIZE", "small", "size", Size.SMALL),
             ("X_SIZE", "large", "size", Size.LARGE),
+            ("X_SHAPE", "round", "shape", Shape.ROUND),
             ("X_NAMES", "a, b,,c ", "names", ("a", "b", "c")),
             ("X_PROXY", PLANTED, "proxy", Secret(PLANTED)),
             ("X_ACCOUNT", "  4711 ", "account", "4711"),
@@ -240,6 +247,7 @@ class TestTypes:
             ("X_RATE", "1e999", "must be a number, not '1e999'. How fast."),
             ("X_STRICT", "maybe", "must be true or false, not 'maybe'. Whether."),
             ("X_SIZE", "huge", "must be one of small, Large, not 'huge'. How large."),
+            ("X_SHAPE", "oval", "must be one of round, flat, not 'oval'. What form."),
             (
                 "X_FOLDER",
                 "~no-such-user/x",
@@ -321,7 +329,8 @@ def test_a_settings_class_describes_itself() -> None:
     found = {info.name: info for info in describe_settings(Settings)}
 
     assert list(found) == [
-        "account", "token", "count", "rate", "strict", "folder", "size", "names", "proxy", "mode",
+        "account", "token", "count", "rate", "strict", "folder", "size", "shape", "names",
+        "proxy", "mode",
     ]  # fmt: skip
     assert {name for name, info in found.items() if info.required} == {"account", "token"}
     assert {name for name, info in found.items() if info.secret} == {"token", "proxy"}

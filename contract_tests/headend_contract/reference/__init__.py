@@ -24,6 +24,7 @@ def headend_providers() -> Iterator[ProviderSpec]:
         factory="headend_contract.reference.provider:ReferenceProvider",
         settings="headend_contract.reference.settings:ReferenceSettings",
         simulator="headend_contract.reference.simulator:create_app",
+        facts="headend_contract.reference.facts:FACTS",
         capabilities=frozenset(
             {
                 Capability.KEY_ROTATION,

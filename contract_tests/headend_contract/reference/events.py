@@ -8,33 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from typing import TYPE_CHECKING, Final
 
 from headend.plugin import (
     AuthenticationError,
+    BrokenAnswerError,
     ConfigurationError,
     EventKind,
+    Fields,
     PlatformProtocolError,
     StreamEvent,
+    read_json,
 )
-from headend_contract.reference.wire import NAME, BrokenAnswerError, Fields
+from headend_contract.reference.wire import KINDS, NAME, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from headend.plugin import Secret
-
-KINDS: Final[Mapping[str, EventKind]] = {
-    "input.on_air": EventKind.LIVE,
-    "input.reconnecting": EventKind.INTERRUPTED,
-    "input.off_air": EventKind.IDLE,
-    "input.deleted": EventKind.ENDED,
-    "recording.ready": EventKind.RECORDING_READY,
-}
-"""What the platform's words for an event mean."""
 
 TOLERANCE: Final = 300.0
 """Seconds that a message may be old, or from a clock that is ahead."""
@@ -69,16 +62,17 @@ def parse(
     if abs(now.timestamp() - int(parts[1])) > TOLERANCE:
         raise _forged(f"it is more than {TOLERANCE:g} s old; check this machine's clock")
     try:
-        fields = Fields(json.loads(body))
+        fields = Fields(read_json(body))
         return StreamEvent(
             kind=KINDS.get(fields.text("type"), EventKind.UNKNOWN),
             provider=NAME,
-            stream_id=fields.identifier("input_id") if fields.has("input_id") else None,
+            stream_id=fields.optional("input_id", identifier),
             occurred_at=fields.time("at"),
-            event_id=fields.identifier("id"),
+            event_id=identifier(fields, "id"),
             raw=body.decode(),
+            reason=fields.optional("reason", Fields.text),
         )
-    except (BrokenAnswerError, ValueError, RecursionError) as error:
+    except BrokenAnswerError as error:
         raise PlatformProtocolError(
             f"the message is not what the platform promises: {error}",
             provider=NAME,

@@ -19,10 +19,9 @@ from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from attrs import asdict, define, field, fields_dict, frozen, validators
+from attrs import define, field, frozen, validators
 
-from headend.plugin import ConfigurationError
-from headend.settings import structure_options, unknown_options
+from headend.plugin import Switches, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,88 +34,83 @@ INGEST_URL: Final = "rtmps://ingest.reference.example:443/live"
 BITRATE: Final = 2_500_000
 """What every simulated encoder sends, in bits per second."""
 
-_HELP: Final = "help"
+ENCODER: Final[Mapping[str, object]] = {
+    "software": "reference encoder 1.0",
+    "video_codec": "avc1.4D401F",
+    "width": 1280,
+    "height": 720,
+    "frame_rate": 29.97,
+    "video_bitrate": 2_372_000,
+    "audio_codec": "mp4a.40.2",
+    "audio_bitrate": 128_000,
+    "audio_sample_rate": 48_000,
+    "audio_channels": 2,
+}
+"""What every simulated encoder says of itself; rates are per second."""
 
-
-def _switch(help: str) -> dict[str, str]:  # noqa: A002  # the word a reader expects
-    return {_HELP: help}
+_LOST: Final = "connection_lost"
+_STOPPED: Final = "stopped"
+"""Why a broadcast pauses, and why it ends."""
 
 
 @frozen(kw_only=True)
-class Switches:
-    """How the platform behaves; `describe_switches` tells what each one does."""
+class ReferenceSwitches(Switches):
+    """How the platform behaves."""
 
     list_lag: float = field(
         default=0.0,
         validator=validators.ge(0),
-        metadata=_switch("Seconds until a list shows what was created."),
+        metadata=switch("Seconds until a list shows what was created."),
     )
     page_size: int = field(
         default=50,
         validator=validators.ge(1),
-        metadata=_switch("The most elements that a page has."),
+        metadata=switch("The most elements that a page has."),
     )
     stuck_cursor: bool = field(
-        default=False, metadata=_switch("The list gives the same cursor for ever.")
+        default=False, metadata=switch("The list gives the same cursor for ever.")
     )
     connect_time: float = field(
         default=2.0,
         validator=validators.ge(0),
-        metadata=_switch("Seconds from an encoder's arrival until viewers can watch."),
+        metadata=switch("Seconds from an encoder's arrival until viewers can watch."),
     )
     grace_time: float = field(
         default=10.0,
         validator=validators.ge(0),
-        metadata=_switch("Seconds for which a lost encoder may come back."),
+        metadata=switch("Seconds for which a lost encoder may come back."),
     )
     stop_time: float = field(
         default=1.0,
         validator=validators.ge(0),
-        metadata=_switch("Seconds from a stop until the input is off."),
+        metadata=switch("Seconds from a stop until the input is off."),
     )
     rate_limit: int = field(
         default=0,
         validator=validators.ge(0),
-        metadata=_switch("Requests that a token may send per rate_window; 0: any."),
+        metadata=switch("Requests that a token may send per rate_window; 0: any."),
     )
     rate_window: float = field(
         default=10.0,
         validator=validators.gt(0),
-        metadata=_switch("Seconds that rate_limit is for."),
+        metadata=switch("Seconds that rate_limit is for."),
     )
     retry_after: bool = field(
-        default=True, metadata=_switch("A refusal for the rate says how long to wait.")
+        default=True, metadata=switch("A refusal for the rate says how long to wait.")
     )
     input_quota: int = field(
-        default=1000, validator=validators.ge(0), metadata=_switch("The most inputs of an account.")
+        default=1000, validator=validators.ge(0), metadata=switch("The most inputs of an account.")
+    )
+    drop_low_latency: bool = field(
+        default=False,
+        metadata=switch("A creation answers with success and low_latency is not kept."),
     )
     unknown_status: bool = field(
-        default=False, metadata=_switch("Every input has a status that is in no documentation.")
+        default=False, metadata=switch("Every input has a status that is in no documentation.")
     )
     extra_fields: bool = field(
-        default=False, metadata=_switch("Every object has a field that is in no documentation.")
+        default=False, metadata=switch("Every object has a field that is in no documentation.")
     )
-
-
-def describe_switches() -> dict[str, str]:
-    """Return what each switch does, by its name."""
-    return {name: one.metadata[_HELP] for name, one in fields_dict(Switches).items()}
-
-
-def to_switches(values: Mapping[str, object]) -> Switches:
-    """Make switches of values, or of texts as a command line has them.
-
-    Raises:
-        ConfigurationError: there is no such switch, or it does not take such a value.
-    """
-    problems = unknown_options(Switches, values)
-    made, wrong = structure_options(
-        Switches, {name: value for name, value in values.items() if name in describe_switches()}
-    )
-    if made is None or problems:
-        found = [f"switch {name}: {what}" for name, what in problems + wrong]
-        raise ConfigurationError.of("the simulated platform", found)
-    return made
 
 
 class RefusedError(Exception):
@@ -149,6 +143,7 @@ class Broadcast:
         lost: when it went without a word, while it may still come back.
         stopped: when it was thrown out.
         announced: whether an event told that viewers can watch.
+        events: what happened in it.
     """
 
     number: int
@@ -162,6 +157,7 @@ class Broadcast:
     lost: float | None = None
     stopped: float | None = None
     announced: bool = False
+    events: list[Event] = field(factory=list)
 
 
 @define(eq=False, kw_only=True)
@@ -205,12 +201,13 @@ class Recorded:
 
 @frozen(kw_only=True)
 class Event:
-    """Something that the platform would tell a webhook."""
+    """Something that the platform would tell a webhook, with the reason where it has one."""
 
     id: str
     type: str
     input_id: str
     at: datetime
+    reason: str | None
 
 
 @frozen
@@ -271,7 +268,7 @@ class SimulatedPlatform:
         deleted: the ids of those that are gone.
     """
 
-    def __init__(self, *, clock: Clock, random: Random, switches: Switches) -> None:
+    def __init__(self, *, clock: Clock, random: Random, switches: ReferenceSwitches) -> None:
         self.switches = switches
         self._clock = clock
         self._random = random
@@ -295,7 +292,7 @@ class SimulatedPlatform:
 
     def switch(self, **values: object) -> None:
         """Change some of the switches."""
-        self.switches = to_switches({**asdict(self.switches), **values})
+        self.switches = self.switches.changed(values)
 
     # -- what tests and encoders do ---------------------------------------------------------------
 
@@ -356,7 +353,7 @@ class SimulatedPlatform:
                     continue
                 if broadcast.encoder is encoder:
                     broadcast.lost = self._clock.monotonic()
-                    self._tell("input.reconnecting", one.id)
+                    self._tell("input.reconnecting", one.id, broadcast, _LOST)
 
     def watch(self, input_id: str, viewers: int) -> None:
         """Have so many viewers watch an input from now on."""
@@ -376,6 +373,7 @@ class SimulatedPlatform:
                 "type": event.type,
                 "input_id": event.input_id,
                 "at": event.at.isoformat(),
+                "reason": event.reason,
             }
         ).encode()
         stamp = str(int(self._clock.now().timestamp()))
@@ -418,6 +416,7 @@ class SimulatedPlatform:
             name, tags, low_latency = _checked_input(body)
             if len(self.inputs) >= self.switches.input_quota:
                 raise RefusedError(402, "quota_exceeded", "The account has no inputs left.")
+            low_latency = low_latency and not self.switches.drop_low_latency
             kind = "ll" if low_latency else "hls"
             made = Input(
                 number=self.created,
@@ -505,16 +504,22 @@ class SimulatedPlatform:
             self._find(input_id)
             found = [one for one in self.broadcasts if one.input_id == input_id]
             page, following = self._page(found, cursor, limit, latest_first=True)
-            shown = [
-                self._object(
-                    id=one.id,
-                    input_id=one.input_id,
-                    started_at=one.started_at.isoformat(),
-                    ended_at=None if one.ended_at is None else one.ended_at.isoformat(),
-                )
-                for one in page
-            ]
+            shown = [self._object(**_times(one)) for one in page]
             return {"broadcasts": shown, "next_cursor": following}
+
+    def show_broadcast(self, input_id: str, broadcast_id: str) -> dict[str, object]:
+        """Return one broadcast, with its encoder and what happened in it."""
+        with self._lock:
+            self._find(input_id)
+            for one in self.broadcasts:
+                if (one.input_id, one.id) == (input_id, broadcast_id):
+                    events = [
+                        self._object(type=event.type, at=event.at.isoformat(), reason=event.reason)
+                        for event in one.events
+                    ]
+                    encoder = self._object(**ENCODER)
+                    return self._object(**_times(one), encoder=encoder, events=events)
+            raise RefusedError(404, "broadcast_not_found", "The input had no such broadcast.")
 
     def list_recordings(self, input_id: str, cursor: str | None, limit: int) -> dict[str, object]:
         """Return a page of what an input's broadcasts left, the oldest first."""
@@ -581,7 +586,7 @@ class SimulatedPlatform:
             on_air = broadcast.connected + self.switches.connect_time
             if not broadcast.announced and self._status(one) == "on_air" and now >= on_air:
                 broadcast.announced = True
-                self._tell("input.on_air", one.id)
+                self._tell("input.on_air", one.id, broadcast)
             stopped, lost = broadcast.stopped, broadcast.lost
             if (stopped is not None and now >= stopped + self.switches.stop_time) or (
                 lost is not None and now >= lost + self.switches.grace_time
@@ -621,12 +626,27 @@ class SimulatedPlatform:
             created_at=broadcast.ended_at,
         )
         self.recordings[recorded.id] = recorded
-        self._tell("input.off_air", one.id)
-        self._tell("recording.ready", one.id)
+        reason = _LOST if broadcast.stopped is None else _STOPPED
+        self._tell("input.off_air", one.id, broadcast, reason)
+        self._tell("recording.ready", one.id, broadcast)
 
-    def _tell(self, kind: str, input_id: str) -> None:
-        event = Event(id=f"ev_{self._hex(80)}", type=kind, input_id=input_id, at=self._clock.now())
+    def _tell(
+        self,
+        kind: str,
+        input_id: str,
+        broadcast: Broadcast | None = None,
+        reason: str | None = None,
+    ) -> None:
+        event = Event(
+            id=f"ev_{self._hex(80)}",
+            type=kind,
+            input_id=input_id,
+            at=self._clock.now(),
+            reason=reason,
+        )
         self.events.append(event)
+        if broadcast is not None:
+            broadcast.events.append(event)
 
     def _count(self, token: str) -> dict[str, str]:
         limit, window = self.switches.rate_limit, self.switches.rate_window
@@ -736,6 +756,15 @@ def _checked_input(body: Mapping[str, object]) -> tuple[str | None, dict[str, st
             )
         checked[tag] = text
     return name, checked, low_latency
+
+
+def _times(one: Broadcast) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "input_id": one.input_id,
+        "started_at": one.started_at.isoformat(),
+        "ended_at": None if one.ended_at is None else one.ended_at.isoformat(),
+    }
 
 
 def _cursor_for(number: int) -> str:

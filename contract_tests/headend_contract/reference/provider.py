@@ -5,6 +5,7 @@ It is a subclass's parent as well: every step of an operation is a method of its
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from headend.plugin import (
@@ -12,16 +13,17 @@ from headend.plugin import (
     Effect,
     EndOutcome,
     EndResult,
+    Fields,
     Health,
     Operation,
     PlatformProtocolError,
     PlatformTimeoutError,
-    RateLimit,
     StreamNotFoundError,
     StreamState,
 )
 from headend_contract.reference import events, wire
-from headend_contract.reference.transport import LIMIT, Transport
+from headend_contract.reference.facts import API_LIMIT
+from headend_contract.reference.transport import Transport
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
@@ -38,19 +40,8 @@ if TYPE_CHECKING:
         StreamEvent,
     )
     from headend_contract.reference.settings import ReferenceSettings
-    from headend_contract.reference.wire import Fields
 
 _T = TypeVar("_T")
-
-API_LIMIT: Final = RateLimit(
-    name=LIMIT,
-    requests=1000,
-    window=10.0,
-    per="credential",
-    burst=50,
-    source="headend_contract.reference.simulator",
-    as_of="2026-10-01",
-)
 
 
 def _operation(name: str, effect: Effect) -> Operation:
@@ -69,6 +60,7 @@ REVOKE: Final = _operation("revoke_stream_key", Effect.REPEATABLE)
 STOP: Final = _operation("stop_live_stream", Effect.REPEATABLE)
 END: Final = _operation("end_live_stream", Effect.REPEATABLE)
 SESSIONS: Final = _operation("list_sessions", Effect.READ)
+SESSION: Final = _operation("get_session", Effect.READ)
 RECORDINGS: Final = _operation("list_recordings", Effect.READ)
 DELETE_RECORDING: Final = _operation("delete_recording", Effect.REPEATABLE)
 HEALTH: Final = _operation("check_health", Effect.READ)
@@ -112,7 +104,7 @@ class ReferenceProvider:
             CREATE,
             "POST",
             "/inputs",
-            read=wire.credentials,
+            read=partial(wire.created, request=request),
             expect=201,
             body=wire.new_input(request),
         )
@@ -125,8 +117,8 @@ class ReferenceProvider:
         """Return all live streams; a list does not tell their states and addresses."""
         return self.pages(LIST, "/inputs", "inputs", wire.listed_live_stream)
 
-    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
-        """Return the live streams that bear this marker; the platform cannot filter by tags."""
+    def find_live_streams(self, marker: str, name: str | None) -> Sequence[LiveStream]:  # noqa: ARG002  # names tell nothing that tags do not
+        """Return the live streams that bear this marker; the platform can filter by nothing."""
         return [one for one in self.list_live_streams() if one.marker == marker]
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:
@@ -193,6 +185,12 @@ class ReferenceProvider:
             checked_at=self._clock.now(),
         )
 
+    def confirm_live_stream(self, request: CreateRequest, stream_id: str) -> StreamCredentials:
+        """Return what the lost answer to a creation would have given, warnings included."""
+        path = f"{self.path(CREDENTIALS, stream_id)}/key"
+        read = partial(wire.created, request=request)
+        return self._transport.send(CREDENTIALS, "GET", path, read=read)
+
     # -- what this one has besides ----------------------------------------------------------------
 
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
@@ -228,6 +226,19 @@ class ReferenceProvider:
         """Return the broadcasts, the latest first."""
         path = f"{self.path(SESSIONS, stream_id)}/broadcasts"
         return self.pages(SESSIONS, path, "broadcasts", wire.session)
+
+    def get_session(self, stream_id: str, session_id: str) -> Session:
+        """Return one broadcast, with its encoder and what happened in it."""
+        path = f"{self.path(SESSION, stream_id)}/broadcasts/"
+        if not wire.is_id(session_id):
+            raise StreamNotFoundError(
+                f"the live stream {stream_id} had no session {session_id!r}; list_sessions() "
+                "gives those it had",
+                provider=NAME,
+                operation=SESSION.name,
+                request_sent=False,
+            )
+        return self._transport.send(SESSION, "GET", path + session_id, read=wire.whole_session)
 
     def get_analytics_many(self, stream_ids: Sequence[str]) -> Sequence[StreamAnalytics]:
         """Return the figures of many, a page of them with each request, in the order asked."""
@@ -313,7 +324,10 @@ class ReferenceProvider:
                 "GET",
                 path,
                 query=query,
-                read=lambda fields: (fields.each(name, read), fields.optional_text("next_cursor")),
+                read=lambda fields: (
+                    fields.each(name, read),
+                    fields.optional("next_cursor", Fields.text),
+                ),
             )
             yield from elements
             if cursor is None:

@@ -18,12 +18,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from headend.clock import SystemClock
+from headend.plugin import SystemClock
 from headend_contract.reference.platform import (
+    ACCOUNT,
+    ReferenceSwitches,
     RefusedError,
     SimulatedPlatform,
-    to_switches,
 )
+from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,6 +54,11 @@ class Call:
     def recording(self) -> str:
         """The recording that the path names."""
         return str(self._request.path_params["recording"])
+
+    @property
+    def broadcast(self) -> str:
+        """The broadcast that the path names."""
+        return str(self._request.path_params["broadcast"])
 
     @property
     def ids(self) -> list[str]:
@@ -99,6 +106,9 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[int, Action]]]] = {
     "/inputs/{input}/broadcasts": {
         "GET": (200, lambda call: call.platform.list_broadcasts(call.input, *call.page)),
     },
+    "/inputs/{input}/broadcasts/{broadcast}": {
+        "GET": (200, lambda call: call.platform.show_broadcast(call.input, call.broadcast)),
+    },
     "/inputs/{input}/recordings": {
         "GET": (200, lambda call: call.platform.list_recordings(call.input, *call.page)),
     },
@@ -111,7 +121,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[int, Action]]]] = {
 
 
 class SimulatorApp(Starlette):
-    """The application; `platform` is what is behind it."""
+    """The application, a `headend.plugin.Simulator`; `platform` is what is behind it."""
 
     def __init__(self, platform: SimulatedPlatform) -> None:
         self.platform = platform
@@ -123,6 +133,28 @@ class SimulatorApp(Starlette):
             ],
             exception_handlers={HTTPException: self._no_such_route},
         )
+
+    def environment(self, url: str) -> Mapping[str, str]:
+        """Return the variables that point a host at it, where it is served at this address."""
+        return {
+            "STREAMING_PLATFORM": NAME,
+            "REFERENCE_API_URL": url,
+            "REFERENCE_ACCOUNT": ACCOUNT,
+            "REFERENCE_API_TOKEN": self.platform.token,
+            "REFERENCE_WEBHOOK_SECRET": self.platform.webhook_secret,
+        }
+
+    def describe_switches(self) -> Mapping[str, str]:
+        """Return what each switch does, by its name."""
+        return self.platform.switches.describe()
+
+    def switch(self, **values: object) -> None:
+        """Change some of the switches."""
+        self.platform.switch(**values)
+
+    def reset(self) -> None:
+        """Forget all but switches and credentials."""
+        self.platform.reset()
 
     def _answer(self, actions: Mapping[str, tuple[int, Action]]) -> Callable[[Request], object]:
         async def answer(request: Request) -> Response:
@@ -182,7 +214,7 @@ def create_app(
         SimulatedPlatform(
             clock=clock or SystemClock(),
             random=random or Random(0),  # noqa: S311  # its keys open nothing
-            switches=to_switches(switches or {}),
+            switches=ReferenceSwitches.of(switches or {}),
         )
     )
 

@@ -12,7 +12,9 @@ from attrs import frozen
 
 from headend.plugin import (
     AuthenticationError,
+    BrokenAnswerError,
     ConflictError,
+    Fields,
     InvalidRequestError,
     PermissionDeniedError,
     PlatformProtocolError,
@@ -22,8 +24,10 @@ from headend.plugin import (
     RateLimitedError,
     StreamNotFoundError,
     parse_retry_after,
+    read_json,
 )
-from headend_contract.reference.wire import NAME, BrokenAnswerError, Fields
+from headend_contract.reference.facts import LIMIT
+from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,9 +36,6 @@ if TYPE_CHECKING:
     from headend_contract.reference.settings import ReferenceSettings
 
 _T = TypeVar("_T")
-
-LIMIT: Final = "api"
-"""The name that the platform gives its limit in the header ``Ratelimit``."""
 
 MAX_ANSWER: Final = 4 * 1024 * 1024
 """Bytes; nothing that the platform promises comes near it."""
@@ -87,14 +88,7 @@ class Answer:
         Raises:
             BrokenAnswerError: it holds none.
         """
-        if len(self.content) > MAX_ANSWER:
-            raise BrokenAnswerError(f"it has more than {MAX_ANSWER} bytes")
-        try:
-            data: object = json.loads(self.content)
-        except (ValueError, RecursionError):
-            # Not chained: the error of the parser holds the whole text, and so maybe a key.
-            raise BrokenAnswerError("it is not JSON") from None
-        return data
+        return read_json(self.content, limit=MAX_ANSWER)
 
     def error(self) -> tuple[str | None, str]:
         """Return the platform's code and sentence for what went wrong, if it gave any."""

@@ -79,7 +79,8 @@ class Calls:
       that is `retryable`; other writes only after a `RateLimitedError`, or if the request
       provably never left.  All other errors cost exactly one request.
     * No wait outlives the deadline: the last error is raised at once instead.
-    * A `RateLimitedError` pauses all who share a limit of that operation.
+    * A `RateLimitedError` pauses all who share a limit of that operation, or the one that the
+      error names.
 
     Args:
         clock: tells the time and waits.
@@ -304,6 +305,8 @@ class Calls:
         return delay
 
     def _pause(self, pacers: tuple[Pacer, ...], error: RateLimitedError) -> None:
+        if error.limit is not None:
+            pacers = tuple(pacer for pacer in pacers if pacer.limit.name == error.limit)
         if error.retry_after is None:
             blocks = [pacer.limit.block for pacer in pacers if pacer.limit.block is not None]
             if blocks:

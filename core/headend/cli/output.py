@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set as AbstractSet
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -34,6 +35,8 @@ def to_json(value: object, *, show_secrets: bool = False) -> Json:
         return value
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # a JSON number would be read as floating point
     if isinstance(value, Mapping):
         return {str(key): to_json(one, show_secrets=show_secrets) for key, one in value.items()}
     if isinstance(value, AbstractSet):

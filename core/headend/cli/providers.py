@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from headend.cli.facts import print_facts
 from headend.cli.output import (
     json_option,
     print_fields,
@@ -20,7 +21,8 @@ def providers_command(name: str | None, *, as_json: bool) -> None:
     """List the installed providers.
 
     A provider that cannot be used is listed with the reason. With NAME, show what that one
-    needs and can do.
+    needs and can do, and what is known of its platform's limits, quotas, prices, permissions and
+    latencies, each with its source and the date on which the source said so.
     """
     if name is not None:
         _show_provider(name, as_json=as_json)
@@ -61,12 +63,14 @@ def _show_provider(name: str, *, as_json: bool) -> None:
     registry = Registry(disabled=Configuration.load().host.disable_plugins)
     spec = registry.spec(name)
     settings = describe_settings(registry.settings_class(spec))
+    facts = registry.facts(spec)
     info = next(one for one in registry.info() if one.name == name)
     if as_json:
         print_json(
             {
                 **{field.name: getattr(info, field.name) for field in fields(ProviderInfo)},
                 "settings": to_json(settings),
+                "facts": to_json(facts),
             }
         )
         return
@@ -85,6 +89,7 @@ def _show_provider(name: str, *, as_json: bool) -> None:
             (f"  {one.env}", f"{'required' if one.required else 'optional'}. {one.help}")
             for one in settings
         )
+    print_facts(facts)
 
 
 @click.command("check")

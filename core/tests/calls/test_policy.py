@@ -457,6 +457,29 @@ class TestLimits:
         assert [name for name, _ in served[1:]] == ["other"] * 4 + ["ask"]
         assert all(moment >= 20.0 for _, moment in served[1:])
 
+    def test_a_429_that_names_its_limit_pauses_only_what_shares_that_one(
+        self, clock: VirtualClock
+    ) -> None:
+        queries = RateLimit(name="queries", requests=10, window=1.0, per="credential")
+        calls = calls_with(clock)
+        refusal = failure(RateLimitedError, retry_after=20.0)
+        assert isinstance(refusal, RateLimitedError)
+        refusal.limit = "queries"
+        platform = Platform(clock, refusal)
+        served: list[tuple[str, float]] = []
+
+        def call(name: str, *limits: RateLimit) -> None:
+            calls.run(Operation(name, Effect.READ, limits), platform)
+            served.append((name, clock.seconds))
+
+        clock.at(0.0, lambda: call("query", TEN, queries))
+        clock.at(0.3, lambda: call("ask", TEN))
+        clock.run()
+
+        assert served[0] == ("ask", 0.3)
+        assert served[1][0] == "query"
+        assert served[1][1] >= 20.0
+
     def test_without_retry_after_the_declared_block_counts(self, clock: VirtualClock) -> None:
         blocking = RateLimit(
             name="api", requests=1200, window=300.0, per="credential", burst=30, block=300.0

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from math import inf
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
-from attrs import frozen
 
 from headend.plugin import (
     METRICS,
     AuthenticationError,
+    BrokenAnswerError,
     ConflictError,
     Effect,
     EndOutcome,
     EndResult,
+    Fields,
     Health,
     Ingest,
     InvalidRequestError,
@@ -32,11 +30,12 @@ from headend.plugin import (
     StreamCredentials,
     StreamNotFoundError,
     StreamState,
+    read_json,
 )
 from headend_local.settings import TOKEN_FILE, is_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from headend.plugin import Attempt, CreateRequest, PlatformError, ProviderContext
     from headend_local.settings import LocalSettings
@@ -90,11 +89,11 @@ class LocalProvider:
             "low_latency": request.low_latency,
             "marker": request.marker,
         }
-        return _credentials(self._send(CREATE, "POST", "/live-streams", json=body))
+        return self._send(CREATE, "POST", "/live-streams", read=_credentials, json=body)
 
     def get_live_stream(self, stream_id: str) -> LiveStream:
         """Return one live stream as the server has it now."""
-        return _live_stream(self._send(GET, "GET", _path(stream_id)))
+        return self._send(GET, "GET", _path(stream_id), read=_live_stream)
 
     def list_live_streams(self) -> Iterator[LiveStream]:
         """Return all live streams, page by page as they are taken."""
@@ -102,38 +101,49 @@ class LocalProvider:
         seen: set[str] = set()
         while True:
             query = {"limit": str(_PAGE)} | ({} if after is None else {"after": after})
-            page = self._send(LIST, "GET", "/live-streams", query=query)
-            yield from (_live_stream(one) for one in page.list("live_streams"))
-            after = page.optional("next", str)
+            page, after = self._send(LIST, "GET", "/live-streams", query=query, read=_page)
+            yield from page
             if after is None:
                 return
             if after in seen:
-                raise page.broken(f"the page token {after!r} came twice")
+                raise PlatformProtocolError(
+                    "the server gave a page token twice, so that its list would never end; "
+                    "check HEADEND_LOCAL_URL",
+                    provider=NAME,
+                    operation=LIST.name,
+                    request_sent=True,
+                )
             seen.add(after)
 
-    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+    def find_live_streams(self, marker: str, name: str | None) -> Sequence[LiveStream]:  # noqa: ARG002  # the server's list is short
         """Return all live streams that bear the marker."""
         return [one for one in self.list_live_streams() if one.marker == marker]
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         """Return what `create_live_stream` returned, with the key as it is now."""
-        return _credentials(self._send(CREDENTIALS, "GET", f"{_path(stream_id)}/credentials"))
+        return self._send(CREDENTIALS, "GET", f"{_path(stream_id)}/credentials", read=_credentials)
 
     def get_playback_url(self, stream_id: str) -> str:
         """Return the HLS address for viewers."""
-        return self._send(GET, "GET", _path(stream_id)).get("playback_url", str)
+        return self._send(GET, "GET", _path(stream_id), read=_playback_url)
 
     def get_analytics(self, stream_id: str) -> StreamAnalytics:
         """Return what the server measured."""
-        return _analytics(self._send(ANALYTICS, "GET", f"{_path(stream_id)}/analytics"))
+        return self._send(ANALYTICS, "GET", f"{_path(stream_id)}/analytics", read=_analytics)
 
     def get_analytics_many(self, stream_ids: Sequence[str]) -> Sequence[StreamAnalytics]:
         """Return what the server measured of many live streams, a page of them with a request."""
         found: dict[str, StreamAnalytics] = {}
         for start in range(0, len(stream_ids), _PAGE):
             ids = ",".join(stream_ids[start : start + _PAGE])
-            answer = self._send(ANALYTICS, "GET", "/analytics", query={"ids": ids})
-            found |= {one.stream_id: one for one in map(_analytics, answer.list("analytics"))}
+            answered = self._send(
+                ANALYTICS,
+                "GET",
+                "/analytics",
+                query={"ids": ids},
+                read=lambda fields: fields.each("analytics", _analytics),
+            )
+            found |= {one.stream_id: one for one in answered}
         missing = [stream_id for stream_id in stream_ids if stream_id not in found]
         if missing:
             raise StreamNotFoundError(
@@ -146,31 +156,40 @@ class LocalProvider:
 
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; an encoder that uses the old one is disconnected."""
-        return _credentials(self._send(ROTATE, "POST", f"{_path(stream_id)}/rotate-key"))
+        return self._send(ROTATE, "POST", f"{_path(stream_id)}/rotate-key", read=_credentials)
 
     def enable_live_stream(self, stream_id: str) -> LiveStream:
         """Let encoders in again."""
-        return _live_stream(self._send(ENABLE, "POST", f"{_path(stream_id)}/enable"))
+        return self._send(ENABLE, "POST", f"{_path(stream_id)}/enable", read=_live_stream)
 
     def disable_live_stream(self, stream_id: str) -> LiveStream:
         """Refuse encoders, and disconnect the one that is there, without ending it."""
-        return _live_stream(self._send(DISABLE, "POST", f"{_path(stream_id)}/disable"))
+        return self._send(DISABLE, "POST", f"{_path(stream_id)}/disable", read=_live_stream)
 
     def end_live_stream(self, stream_id: str, *, delete_recordings: bool) -> EndResult:
         """Disconnect the encoder, refuse the key from then on, and free the playback."""
         del delete_recordings  # this server keeps none
         try:
-            self._send(END, "DELETE", _path(stream_id))
+            self._send(END, "DELETE", _path(stream_id), read=_nothing)
         except StreamNotFoundError:
             return EndResult(stream_id=stream_id, outcome=EndOutcome.ALREADY_GONE)
         return EndResult(stream_id=stream_id, outcome=EndOutcome.ENDED)
 
     def check_health(self) -> Health:
         """Ask the server for its state; this proves address and token."""
-        answer = self._send(HEALTH, "GET", "/health")
+        version, rtmp_url, live_streams = self._send(
+            HEALTH,
+            "GET",
+            "/health",
+            read=lambda fields: (
+                fields.text("version"),
+                fields.address("rtmp_url", "rtmp", "rtmps"),
+                fields.count("live_streams"),
+            ),
+        )
         message = (
-            f"headend server {answer.get('version', str)} at {self._settings.url} takes RTMP at "
-            f"{answer.get('rtmp_url', str)}; live streams: {answer.get('live_streams', int)}"
+            f"headend server {version} at {self._settings.url} takes RTMP at {rtmp_url}; "
+            f"live streams: {live_streams}"
         )
         return Health(provider=NAME, ok=True, message=message, checked_at=self._clock.now())
 
@@ -184,10 +203,11 @@ class LocalProvider:
         method: str,
         path: str,
         *,
+        read: Callable[[Fields], _T],
         query: Mapping[str, str] | None = None,
         json: object = None,
-    ) -> _Answer:
-        def send(attempt: Attempt) -> _Answer:
+    ) -> _T:
+        def send(attempt: Attempt) -> _T:
             headers = {"Authorization": f"Bearer {self._token(operation).reveal()}"}
             try:
                 response = self._client.request(
@@ -219,7 +239,7 @@ class LocalProvider:
                     provider=NAME,
                     operation=operation.name,
                 ) from error
-            return _Answer.read(operation, response)
+            return _read(operation, response, read)
 
         return self._calls.run(operation, send)
 
@@ -278,155 +298,120 @@ _BY_STATUS: Final[dict[int, tuple[type[PlatformError], str]]] = {
 }
 
 
-@frozen
-class _Answer:
-    """A JSON object of the server, read strictly."""
-
-    operation: Operation
-    status: int
-    request_id: str | None
-    data: Mapping[str, object]
-
-    @classmethod
-    def read(cls, operation: Operation, response: httpx.Response) -> Self:
-        answer = cls(operation, response.status_code, response.headers.get("x-request-id"), {})
-        try:
-            data: object = response.json()
-        except ValueError:
-            # Not chained: the error of the parser holds the whole text, and so maybe a key.
-            if response.is_server_error:
-                raise answer.failure() from None
-            raise answer.broken("it is not JSON") from None
-        if not isinstance(data, dict):
-            raise answer.broken("it is not a JSON object")
-        answer = cls(operation, answer.status, answer.request_id, data)
-        if not response.is_success:
-            raise answer.failure()
-        return answer
-
-    def failure(self) -> PlatformError:
-        error = self.data.get("error")
-        details: dict[object, object] = error if isinstance(error, dict) else {}
-        if self.status == _NOT_FOUND and details.get("code") != "not_found":
-            return self.broken("it does not know the control API")
-        kind, advice = _BY_STATUS.get(self.status, (PlatformUnavailableError, ""))
-        return kind(
-            f"{details.get('message', 'the server gave no reason')}{advice}",
-            provider=NAME,
-            operation=self.operation.name,
-            status=self.status,
-            code=str(details["code"]) if "code" in details else None,
-            request_id=self.request_id,
-            request_sent=True,
-        )
-
-    def broken(self, what: str) -> PlatformProtocolError:
-        return PlatformProtocolError(
-            f"the answer is not that of a headend server: {what}; check HEADEND_LOCAL_URL",
-            provider=NAME,
-            operation=self.operation.name,
-            status=self.status,
-            request_id=self.request_id,
-            request_sent=True,
-        )
-
-    def get(self, name: str, kind: type[_T]) -> _T:
-        value = self.data.get(name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.broken(f"{name} is not {kind.__name__}")
-        return value
-
-    def optional(self, name: str, kind: type[_T]) -> _T | None:
-        return None if self.data.get(name) is None else self.get(name, kind)
-
-    def number(self, name: str) -> float | None:
-        value = self.data.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < inf:
-            raise self.broken(f"{name} is not a number")
-        return value
-
-    def count(self, name: str) -> int | None:
-        value = self.optional(name, int)
-        if value is not None and value < 0:
-            raise self.broken(f"{name} is negative")
-        return value
-
-    def texts(self, name: str) -> dict[str, str]:
-        value = self.get(name, dict)
-        if not all(isinstance(key, str) and isinstance(one, str) for key, one in value.items()):
-            raise self.broken(f"{name} is not text to text")
-        return value
-
-    def time(self, name: str) -> datetime:
-        try:
-            value = datetime.fromisoformat(self.get(name, str))
-        except ValueError as error:
-            raise self.broken(f"{name} is not a time") from error
-        if value.tzinfo is None:
-            raise self.broken(f"{name} has no time zone")
-        return value
-
-    def list(self, name: str) -> list[_Answer]:
-        elements: list[object] = self.get(name, list)
-        if not all(isinstance(one, dict) for one in elements):
-            raise self.broken(f"{name} is not a list of objects")
-        return [
-            _Answer(self.operation, self.status, self.request_id, one)
-            for one in elements
-            if isinstance(one, dict)
-        ]
+def _read(operation: Operation, response: httpx.Response, read: Callable[[Fields], _T]) -> _T:
+    """Return what `read` makes of the server's JSON object."""
+    try:
+        fields = Fields(read_json(response.content))
+    except BrokenAnswerError as error:
+        if response.is_server_error:
+            raise _failure(operation, response, {}) from None
+        raise _broken(operation, response, str(error)) from error
+    if not response.is_success:
+        reason = fields.raw("error")
+        raise _failure(operation, response, reason if isinstance(reason, dict) else {})
+    try:
+        return read(fields)
+    except BrokenAnswerError as error:
+        raise _broken(operation, response, str(error)) from error
 
 
-def _live_stream(answer: _Answer) -> LiveStream:
-    word = answer.get("state", str)
-    known = word in {state.value for state in StreamState}
-    return LiveStream(
-        stream_id=answer.get("id", str),
+def _failure(
+    operation: Operation, response: httpx.Response, reason: Mapping[object, object]
+) -> PlatformError:
+    if response.status_code == _NOT_FOUND and reason.get("code") != "not_found":
+        return _broken(operation, response, "it does not know the control API")
+    kind, advice = _BY_STATUS.get(response.status_code, (PlatformUnavailableError, ""))
+    return kind(
+        f"{reason.get('message', 'the server gave no reason')}{advice}",
         provider=NAME,
-        channel_id=answer.get("channel_id", str),
-        name=answer.optional("name", str),
-        state=StreamState(word) if known else StreamState.UNKNOWN,
-        state_reason=answer.optional("state_reason", str) if known else f"the server says {word}",
-        created_at=answer.time("created_at"),
-        playback_url=answer.get("playback_url", str),
-        low_latency=answer.get("low_latency", bool),
-        metadata=answer.texts("metadata"),
-        marker=answer.optional("marker", str),
-        warnings=tuple(str(one) for one in answer.get("warnings", list)),
+        operation=operation.name,
+        status=response.status_code,
+        code=str(reason["code"]) if "code" in reason else None,
+        request_id=response.headers.get("x-request-id"),
+        request_sent=True,
     )
 
 
-def _credentials(answer: _Answer) -> StreamCredentials:
-    key = Secret(answer.get("stream_key", str))
-    push_url = answer.get("rtmp_push_url", str)
+def _broken(operation: Operation, response: httpx.Response, what: str) -> PlatformProtocolError:
+    return PlatformProtocolError(
+        f"the answer is not that of a headend server: {what}; check HEADEND_LOCAL_URL",
+        provider=NAME,
+        operation=operation.name,
+        status=response.status_code,
+        request_id=response.headers.get("x-request-id"),
+        request_sent=True,
+    )
+
+
+def _nothing(_fields: Fields) -> None:
+    """Read an answer that has nothing in it."""
+
+
+def _page(fields: Fields) -> tuple[list[LiveStream], str | None]:
+    return fields.each("live_streams", _live_stream), fields.optional("next", Fields.text)
+
+
+def _live_stream(fields: Fields) -> LiveStream:
+    word = fields.text("state")
+    known = word in {state.value for state in StreamState}
+    return LiveStream(
+        stream_id=fields.text("id"),
+        provider=NAME,
+        channel_id=fields.text("channel_id"),
+        name=fields.optional("name", Fields.text),
+        state=StreamState(word) if known else StreamState.UNKNOWN,
+        state_reason=(
+            fields.optional("state_reason", Fields.text) if known else f"the server says {word}"
+        ),
+        created_at=fields.time("created_at"),
+        playback_url=_playback_url(fields),
+        low_latency=fields.flag("low_latency"),
+        metadata=fields.texts("metadata"),
+        marker=fields.optional("marker", Fields.text),
+        warnings=tuple(fields.text_list("warnings")),
+    )
+
+
+def _playback_url(fields: Fields) -> str:
+    return fields.address("playback_url", "http", "https")
+
+
+def _credentials(fields: Fields) -> StreamCredentials:
+    key = fields.secret("stream_key")
+    push_url = fields.address("rtmp_push_url", "rtmp", "rtmps")
     return StreamCredentials(
-        stream_id=answer.get("id", str),
+        stream_id=fields.text("id"),
         stream_key=key,
         rtmp_push_url=push_url,
-        playback_url=answer.get("playback_url", str),
+        playback_url=_playback_url(fields),
         ingests=(Ingest.rtmp(push_url, key),),
     )
 
 
-def _analytics(answer: _Answer) -> StreamAnalytics:
-    unknown = answer.texts("unknown")
+def _analytics(fields: Fields) -> StreamAnalytics:
+    reasons = fields.texts("unknown")
     figures = {
-        "viewer_count": answer.count("viewer_count"),
-        "current_bitrate": answer.count("current_bitrate"),
-        "peak_viewers": answer.count("peak_viewers"),
+        "viewer_count": fields.optional("viewer_count", Fields.count),
+        "current_bitrate": fields.optional("current_bitrate", Fields.count),
+        "peak_viewers": fields.optional("peak_viewers", Fields.count),
     }
-    watch_time = answer.number("total_watch_time")
+    watch_time = fields.optional("total_watch_time", _seconds)
     missing = [
         name for name in METRICS if {**figures, "total_watch_time": watch_time}[name] is None
     ]
     return StreamAnalytics(
-        stream_id=answer.get("id", str),
-        as_of=answer.time("as_of"),
+        stream_id=fields.text("id"),
+        as_of=fields.time("as_of"),
         viewer_count=figures["viewer_count"],
         current_bitrate=figures["current_bitrate"],
         peak_viewers=figures["peak_viewers"],
         total_watch_time=watch_time,
-        unknown={name: unknown.get(name, "the server gave no reason") for name in missing},
+        unknown={name: reasons.get(name, "the server gave no reason") for name in missing},
     )
+
+
+def _seconds(fields: Fields, name: str) -> float:
+    value = fields.number(name)
+    if value < 0:
+        raise BrokenAnswerError(f"{fields.path(name)} is negative")
+    return value

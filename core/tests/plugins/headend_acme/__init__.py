@@ -19,7 +19,9 @@ def headend_providers() -> Iterator[ProviderSpec]:
         factory="headend_acme.provider:AcmeProvider",
         settings="headend_acme.settings:AcmeSettings",
         options="headend_acme.settings:AcmeOptions",
+        facts="headend_acme.facts:FACTS",
         capabilities=frozenset(Capability) - {Capability.SRT, Capability.WHIP},
+        settle_time=2.0,
         docs_url="https://acme.example/docs",
     )
     yield ProviderSpec(

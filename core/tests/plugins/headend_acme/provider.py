@@ -7,6 +7,7 @@ from attrs import evolve
 
 from headend.plugin import (
     AuthenticationError,
+    EncoderSettings,
     EndOutcome,
     EndResult,
     EventKind,
@@ -17,6 +18,7 @@ from headend.plugin import (
     Recording,
     Secret,
     Session,
+    SessionEvent,
     SimulcastTarget,
     StreamAnalytics,
     StreamCredentials,
@@ -119,9 +121,10 @@ class PlainProvider:
             self._ask("list_live_streams")
             yield from found[start : start + PAGE]
 
-    def find_live_streams(self, marker: str) -> Sequence[LiveStream]:
+    def find_live_streams(self, marker: str, name: str | None) -> Sequence[LiveStream]:
         self._ask("find_live_streams")
-        return [one for one in self.streams.values() if one.marker == marker]
+        same_name = [one for one in self.streams.values() if one.name == name]
+        return [one for one in same_name if one.marker == marker]
 
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         self._ask("get_credentials", stream_id)
@@ -233,6 +236,15 @@ class AcmeProvider(PlainProvider):
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         self._ask("list_sessions", stream_id)
         yield Session(session_id="session-1", stream_id=stream_id)
+
+    def get_session(self, stream_id: str, session_id: str) -> Session:
+        self._ask(f"get_session {session_id}", stream_id)
+        return Session(
+            session_id=session_id,
+            stream_id=stream_id,
+            encoder=EncoderSettings(width=1280, height=720),
+            events=(SessionEvent(kind=EventKind.LIVE, name="on", occurred_at=self._now()),),
+        )
 
     def put_timed_metadata(self, stream_id: str, text: str) -> None:
         self._ask(f"put_timed_metadata {text}", stream_id)

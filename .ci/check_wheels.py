@@ -19,6 +19,9 @@ MEMBERS = {
 }
 ALONE = {
     "headend": "import headend.platform, headend.plugin, headend.rtmp",
+    "headend_cloudflare": "import headend_cloudflare.provider",
+    "headend_contract": "import headend_contract.process, headend_contract.reference.simulator",
+    "headend_ivs": "import headend_ivs.provider",
     "headend_local": "import headend_local.provider, headend_local.server",
 }
 

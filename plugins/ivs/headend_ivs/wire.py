@@ -53,7 +53,10 @@ _MAX_ARN: Final = 128
 """Patterns and length of botocore's model; the partition is always ``aws``."""
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The model has ``st-`` and 26 signs in all, which not even AWS's own examples keep to."""
+"""What is read; not even AWS's own examples keep to the model's pattern."""
+_ASKED_SESSION_ID: Final = re.compile(r"st-[A-Za-z0-9]{23}")
+"""What is sent: the model's pattern and length.  A stream key, which begins with ``sk_``, would be
+a session's id by the other pattern."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -524,8 +527,8 @@ def session_id(fields: Fields) -> str:
 
 
 def is_session_id(text: str) -> bool:
-    """Tell whether the platform could have given a session such an id."""
-    return _SESSION_ID.fullmatch(text) is not None
+    """Tell whether the platform may be asked for a session of such an id."""
+    return _ASKED_SESSION_ID.fullmatch(text) is not None
 
 
 def listed_session(fields: Fields, stream_id: str) -> Session:

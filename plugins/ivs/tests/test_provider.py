@@ -468,12 +468,15 @@ def test_a_session_has_its_encoder_and_what_happened_the_earliest_first(
     )
 
 
-@pytest.mark.parametrize("odd", ["", "a/b", "st-" + "x" * 90, "ä"])
-def test_what_is_no_session_is_not_sent(provider, made, simulated, odd):
+@pytest.mark.parametrize(
+    "odd", ["", "a/b", "st-" + "x" * 90, "ä", KEY, "mystream", "st-" + "x" * 22, "st-" + "x" * 24]
+)
+def test_what_is_no_session_is_not_sent_and_not_shown(provider, made, simulated, odd):
     with pytest.raises(StreamNotFoundError, match="no session of this id") as caught:
         provider.get_session(made.stream_id, odd)
 
     assert caught.value.request_sent is False
+    assert not odd or odd not in str(caught.value)
     assert sent(simulated) == []
 
 

@@ -42,7 +42,7 @@ from headend_ivs.clients import (
     IvsClients,
 )
 from headend_ivs.settings import IvsOptions
-from headend_ivs.wire import NAME, ChannelArn
+from headend_ivs.wire import NAME, ChannelArn, KeyPairArn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -424,9 +424,14 @@ class IvsProvider:
         return (one for page in pages for one in page)
 
     def delete_playback_key_pair(self, arn: str) -> None:
-        """Delete a key pair: tokens that it signed are dead then.  One that is gone is no error."""
-        if not wire.is_key_pair_arn(arn):
-            raise self.invalid(op.DELETE_KEY_PAIR, "that is not the ARN of a playback key pair")
+        """Delete a key pair: tokens that it signed are dead then.  One that is gone is no error.
+
+        One of another region or account is: it is not found from here, and its tokens live on.
+        """
+        try:
+            self.check_home(KeyPairArn.parse(arn), "playback key pair")
+        except ValueError as error:
+            raise self.invalid(op.DELETE_KEY_PAIR, str(error)) from None
         try:
             self._clients.call(op.DELETE_KEY_PAIR, "delete_playback_key_pair", arn=arn)
         except PlatformError as error:
@@ -776,18 +781,22 @@ class IvsProvider:
     def parsed(self, stream_id: str) -> ChannelArn:
         """Read an id; a `ValueError` says why it names nothing that can be found from here."""
         channel = ChannelArn.parse(stream_id)
-        if channel.region != self._clients.region:
+        self.check_home(channel, "live stream")
+        return channel
+
+    def check_home(self, arn: ChannelArn | KeyPairArn, what: str) -> None:
+        """Raise a `ValueError` where something is in another region, or account if it is known."""
+        if arn.region != self._clients.region:
             raise ValueError(
-                f"the live stream {stream_id} is in the region {channel.region}, and this is "
-                f"{self._clients.region}: set AWS_IVS_REGION={channel.region}"
+                f"the {what} {arn} is in the region {arn.region}, and this is "
+                f"{self._clients.region}: set AWS_IVS_REGION={arn.region}"
             )
         account = self._clients.account
-        if account is not None and channel.account != account:
+        if account is not None and arn.account != account:
             raise ValueError(
-                f"the live stream {stream_id} is in the account {channel.account}, and the "
+                f"the {what} {arn} is in the account {arn.account}, and the "
                 f"credentials are those of {account}"
             )
-        return channel
 
     def not_in_batch(self, arn: str, code: str) -> PlatformError:
         """Return the error for a channel that a batch does not have."""

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import quote
 
 from attrs import evolve, frozen
@@ -83,15 +83,19 @@ _NOT_COUNTED: Final = -1
 
 
 @frozen
-class ChannelArn:
-    """The ARN of a channel: what names a live stream on AWS IVS.
+class _Arn:
+    """The ARN of something of AWS IVS.
 
     Attributes:
         text: the whole ARN.
         region: the only region from which it can be managed.
         account: whose it is, twelve digits.
-        resource_id: what CloudWatch calls the channel.
+        resource_id: its last part.
     """
+
+    kind: ClassVar[str]
+    whose: ClassVar[str]
+    """What it is the ARN of: as ARNs have it, and for people."""
 
     text: str
     region: str
@@ -103,14 +107,14 @@ class ChannelArn:
         """Read an ARN.
 
         Raises:
-            ValueError: it is no channel's.  The message does not hold the text, which may be a
-                stream key by mistake.
+            ValueError: it is none of this kind.  The message does not hold the text, which may be
+                a stream key by mistake.
         """
         found = _ARN.fullmatch(text) if len(text) <= _MAX_ARN else None
-        if found is None or found["kind"] != "channel":
+        if found is None or found["kind"] != cls.kind:
             raise ValueError(
-                "it is not the ARN of a channel, such as "
-                "arn:aws:ivs:us-west-2:123456789012:channel/AbCd1234EfGh"
+                f"it is not the ARN of {cls.whose}, such as "
+                f"arn:aws:ivs:us-west-2:123456789012:{cls.kind}/AbCd1234EfGh"
             )
         return cls(text, found["region"], found["account"], found["resource"])
 
@@ -118,14 +122,28 @@ class ChannelArn:
         return self.text
 
 
+@frozen
+class ChannelArn(_Arn):
+    """The ARN of a channel: what names a live stream on AWS IVS.
+
+    Its `resource_id` is what CloudWatch calls the channel.
+    """
+
+    kind = "channel"
+    whose = "a channel"
+
+
+@frozen
+class KeyPairArn(_Arn):
+    """The ARN of a playback key pair."""
+
+    kind = "playback-key"
+    whose = "a playback key pair"
+
+
 def is_channel_arn(text: str) -> bool:
     """Tell whether a text is the ARN of a channel, of whatever region."""
     return len(text) <= _MAX_ARN and _CHANNEL_ARN.fullmatch(text) is not None
-
-
-def is_key_pair_arn(text: str) -> bool:
-    """Tell whether a text is the ARN of a playback key pair, of whatever region."""
-    return len(text) <= _MAX_ARN and _KEY_PAIR_ARN.fullmatch(text) is not None
 
 
 def channel_name(name: str | None, marker: str) -> str:

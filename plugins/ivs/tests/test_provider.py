@@ -574,10 +574,24 @@ def test_a_fourth_key_pair_is_over_the_quota(provider):
 def test_names_and_arns_of_key_pairs_are_checked_before_they_are_sent(provider, simulated):
     with pytest.raises(InvalidRequestError):
         provider.import_playback_key_pair("no spaces", "pem")
-    with pytest.raises(InvalidRequestError):
-        provider.delete_playback_key_pair(OTHER)
+    for odd in (OTHER, KEY, ""):
+        with pytest.raises(InvalidRequestError, match="is not the ARN of a playback key pair"):
+            provider.delete_playback_key_pair(odd)
 
     assert sent(simulated) == []
+
+
+def test_a_key_pair_of_elsewhere_is_not_called_gone(provider, simulated):
+    there = "arn:aws:ivs:us-east-1:123456789012:playback-key/AbCdEfGhIjKl"
+    with pytest.raises(InvalidRequestError, match="AWS_IVS_REGION=us-east-1"):
+        provider.delete_playback_key_pair(there)
+    assert sent(simulated) == []
+
+    assert provider.account
+    theirs = "arn:aws:ivs:us-west-2:999999999999:playback-key/AbCdEfGhIjKl"
+    with pytest.raises(InvalidRequestError, match="account 999999999999"):
+        provider.delete_playback_key_pair(theirs)
+    assert sent(simulated) == ["GetCallerIdentity"]
 
 
 # -- health, account, capabilities ----------------------------------------------------------------

@@ -169,6 +169,8 @@ _OF_THE_HOSTS_REQUEST: Final = (
 _SERVER_ERRORS: Final = range(500, 600)
 
 _STREAM_KEY: Final = re.compile(r"sk_[A-Za-z0-9_-]+")
+_USER_INFO: Final = re.compile(r"(?<=://)[^/\s]+(?=@)")
+"""User name and password in the address of an endpoint."""
 _MAX_MESSAGE: Final = 300
 _MASK: Final = "********"
 _PARAMETER: Final = re.compile(r'parameter (?:in input: )?"?([A-Za-z0-9_.\[\]]+)"?')
@@ -284,8 +286,9 @@ class Explainer:
             made = self.broken(f"botocore cannot use it ({type(error).__name__})", request)
             made.request_sent = None
             return _caused_by(error, made)
+        # botocore's error quotes the address, which may hold a password.
         return _caused_by(
-            error,
+            error if self._is_clean(str(error)) else None,
             kind(
                 f"{where}: {what}; {advice}",
                 provider=NAME,
@@ -379,7 +382,7 @@ class Explainer:
     def _masked(self, text: str) -> str:
         for secret in self._login.secrets:
             text = text.replace(secret, _MASK)
-        return _STREAM_KEY.sub(_MASK, text)
+        return _USER_INFO.sub(_MASK, _STREAM_KEY.sub(_MASK, text))
 
     def _is_clean(self, text: str) -> bool:
         return self._masked(text) == text
@@ -488,6 +491,10 @@ def _not_found(request: Request) -> tuple[type[PlatformError], str]:
     named = [value for value in request.parameters.values() if isinstance(value, str)]
     arns = [text for text in named if text.startswith("arn:")]
     for arn in arns:
+        if ":channel/" in arn and request.action == "GetStreamSession":
+            return StreamNotFoundError, (
+                f"the live stream {arn!r} has no session of this id, or is not there itself"
+            )
         if ":channel/" in arn:
             return StreamNotFoundError, (
                 f"there is no live stream {arn!r}; `headend list` names those there are"

@@ -27,13 +27,16 @@ _HARMLESS: Final = frozenset(
         "botocore.hooks",
         "botocore.httpsession",
         "botocore.loaders",
-        "botocore.regions",
         "botocore.retries.standard",
         "botocore.session",
         "urllib3.connectionpool",
     }
 )
-"""Loggers whose values are names, addresses and times; all others' values are withheld."""
+"""Loggers whose values are names, hosts and times; all others' values are withheld.
+
+``botocore.regions`` is not among them: it logs the whole address of an endpoint, maybe with a
+password.
+"""
 
 _watched: ContextVar[bool] = ContextVar("headend_ivs.logs watched", default=False)
 

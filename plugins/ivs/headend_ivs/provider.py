@@ -287,22 +287,20 @@ class IvsProvider:
     def get_session(self, stream_id: str, session_id: str) -> Session:
         """Return one session, with its encoder's settings and what happened in it."""
         channel = self.channel(op.GET_STREAM_SESSION, stream_id)
-        why = f"the live stream {stream_id} has no session of this id, or is not there itself"
         if not wire.is_session_id(session_id):
             raise StreamNotFoundError(
-                why, provider=NAME, operation=op.GET_STREAM_SESSION.name, request_sent=False
+                f"the live stream {stream_id} has no session of this id",
+                provider=NAME,
+                operation=op.GET_STREAM_SESSION.name,
+                request_sent=False,
             )
-        try:
-            return self._clients.send(
-                op.GET_STREAM_SESSION,
-                "get_stream_session",
-                lambda answer: wire.session(answer.object("streamSession"), stream_id),
-                channelArn=channel.text,
-                streamId=session_id,
-            )
-        except StreamNotFoundError as error:
-            _add(error, why)
-            raise
+        return self._clients.send(
+            op.GET_STREAM_SESSION,
+            "get_stream_session",
+            lambda answer: wire.session(answer.object("streamSession"), stream_id),
+            channelArn=channel.text,
+            streamId=session_id,
+        )
 
     def put_timed_metadata(self, stream_id: str, text: str) -> None:
         """Send a text of at most 1024 bytes to all viewers of a live stream that is live."""

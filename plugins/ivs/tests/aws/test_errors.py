@@ -146,6 +146,10 @@ def test_what_is_not_there_is_a_live_stream_only_if_a_channel_was_named(
 ) -> None:
     aws.says(answer.error(NOT_FOUND, 404))
     assert ARN in str(refusal(clients, "get_stream", channelArn=ARN))
+    session = refusal(clients, "get_stream_session", channelArn=ARN, streamId="st-" + "x" * 23)
+    assert isinstance(session, StreamNotFoundError)
+    assert f"the live stream '{ARN}' has no session of this id" in str(session)
+    assert "there is no live stream" not in str(session)
     key = refusal(clients, "get_stream_key", arn=KEY_ARN)
     assert isinstance(key, ConflictError)
     assert key.code == NOT_FOUND
@@ -584,8 +588,10 @@ def test_an_error_of_aws_that_quotes_a_secret_is_shown_without_it(
     assert "planted" not in everything.text
 
 
-def test_the_password_of_an_endpoint_is_not_shown(
-    open_clients: OpenClients, monkeypatch: pytest.MonkeyPatch
+def test_the_password_of_an_endpoint_is_neither_shown_nor_logged(
+    open_clients: OpenClients,
+    monkeypatch: pytest.MonkeyPatch,
+    everything: pytest.LogCaptureFixture,
 ) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -595,4 +601,6 @@ def test_the_password_of_an_endpoint_is_not_shown(
         with pytest.raises(PlatformUnavailableError) as caught:
             clients.call(CREATE, "get_channel", arn=ARN)
     assert f"http://127.0.0.1:{port}" in str(caught.value)
-    assert "planted" not in str(caught.value)
+    assert "planted" not in "".join(traceback.format_exception(caught.value))
+    assert "Endpoint provider result" in everything.text
+    assert "planted" not in everything.text

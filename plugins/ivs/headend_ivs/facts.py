@@ -16,11 +16,12 @@ REGIONS: Final = (
     "us-east-1",
     "us-west-2",
 )
-"""The regions that have IVS (docs.aws.amazon.com/general/latest/gr/ivs.html), by name."""
+"""The regions that have IVS, by name; their source is with the quotas."""
 
 _GUIDE: Final = "https://docs.aws.amazon.com/ivs/latest/LowLatencyUserGuide"
 _QUOTAS: Final = f"{_GUIDE}/service-quotas.html"
 _PERMISSIONS: Final = f"{_GUIDE}/getting-started-iam-permissions.html"
+_ENDPOINTS: Final = "https://docs.aws.amazon.com/general/latest/gr/ivs.html"
 _PLAYER: Final = f"{_GUIDE}/player.html"
 _AUTHORIZATION: Final = "https://docs.aws.amazon.com/service-authorization/latest/reference"
 _IVS_ACTIONS: Final = f"{_AUTHORIZATION}/list_amazoninteractivevideoservice.html"
@@ -78,6 +79,13 @@ def _quota(name: str, value: float, unit: str, *, note: str = "", source: str = 
 _ADJUSTABLE: Final = "for each region; AWS raises it on request"
 
 _QUOTA_LIST: Final = (
+    _quota(
+        "regions that have IVS",
+        len(REGIONS),
+        "regions",
+        note=", ".join(REGIONS),
+        source=_ENDPOINTS,
+    ),
     _quota("channels", 5000, "channels", note=_ADJUSTABLE),
     _quota(
         "live streams that are live at once",

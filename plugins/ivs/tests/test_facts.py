@@ -7,7 +7,9 @@ import sys
 
 import botocore.session
 import pytest
+from click.testing import CliRunner
 
+from headend.cli.main import headend
 from headend.platform import StreamingPlatform
 from headend.plugin import Operation
 from headend_ivs import facts, headend_providers, operations
@@ -25,6 +27,16 @@ OPERATIONS = [one for one in vars(operations).values() if isinstance(one, Operat
 
 def test_the_regions_are_those_that_botocore_knows():
     assert list(REGIONS) == sorted(botocore.session.get_session().get_available_regions("ivs"))
+
+
+def test_the_regions_are_shown_with_their_source():
+    shown = CliRunner().invoke(headend, ["providers", "aws-ivs"], catch_exceptions=False).output
+
+    for region in REGIONS:
+        assert region in shown
+    (fact,) = (one for one in FACTS.quotas if one.unit == "regions")
+    assert fact.value == len(REGIONS)
+    assert f"{fact.as_of}  {fact.source}" in shown
 
 
 @pytest.mark.parametrize("kind", ["quotas", "prices", "permissions", "latencies", "limits"])

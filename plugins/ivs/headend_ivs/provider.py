@@ -67,6 +67,9 @@ SETTLE_TIME: Final = 5.0
 """Seconds for which what was just created may not be found.  AWS promises nothing; the figure is
 headend's own, as is `ProviderSpec.settle_time`."""
 
+_HEALTH_KEPT: Final = 5.0
+"""Seconds for which a good answer about health holds: probes of many workers must not use up the
+five calls a second that creations and lists need as well."""
 _POLL: Final = 1.0
 """Seconds between two looks at a channel."""
 _STOP_TIMEOUT: Final = 60.0
@@ -113,6 +116,7 @@ class IvsProvider:
         self._metrics = Metrics(self._clients, context.clock)
         self._fresh = _Recent()
         self._ended = _Recent()
+        self._listed: tuple[float, datetime] | None = None
         self._unverified: str | None = None
 
     def make_clients(self, settings: IvsSettings, context: ProviderContext) -> IvsClients:
@@ -242,15 +246,11 @@ class IvsProvider:
     def check_health(self) -> Health:
         """Ask who we are, and for one channel: this proves credentials, region and leave to list.
 
-        That AWS has yet to verify the account shows in creations only; the last one's is told.
+        A good answer is kept for five seconds.  That AWS has yet to verify the account shows in
+        creations only; the last one's is told.
         """
         identity = self._clients.identity()
-        self._clients.send(
-            op.LIST_CHANNELS,
-            "list_channels",
-            lambda answer: answer.each("channels", wire.channel_arn),
-            maxResults=1,
-        )
+        checked_at = self.last_listed()
         message = f"{identity.arn} may list live streams in {self._clients.region}"
         if self._unverified is not None:
             message += f", but the last creation was refused: {self._unverified}"
@@ -258,7 +258,7 @@ class IvsProvider:
             provider=NAME,
             ok=self._unverified is None,
             message=message,
-            checked_at=self._clock.now(),
+            checked_at=checked_at,
         )
 
     # -- what this one has besides ----------------------------------------------------------------
@@ -435,6 +435,24 @@ class IvsProvider:
         except PlatformError as error:
             if error.code != NOT_FOUND:
                 raise
+
+    # -- the step of health -----------------------------------------------------------------------
+
+    def last_listed(self) -> datetime:
+        """Return when AWS last let us list: a moment ago, or now, by a request."""
+        if self._listed is not None:
+            until, listed_at = self._listed
+            if self._clock.monotonic() < until:
+                return listed_at
+        self._clients.send(
+            op.LIST_CHANNELS,
+            "list_channels",
+            lambda answer: answer.each("channels", wire.channel_arn),
+            maxResults=1,
+        )
+        now = self._clock.now()
+        self._listed = self._clock.monotonic() + _HEALTH_KEPT, now
+        return now
 
     # -- the steps of ending ----------------------------------------------------------------------
 

@@ -21,11 +21,13 @@ from headend.plugin import (
     PermissionDeniedError,
     PlatformProtocolError,
     PlatformTimeoutError,
+    PlatformUnavailableError,
     QuotaExceededError,
     StreamNotFoundError,
     StreamState,
 )
 from headend.provider import PROTOCOLS
+from headend_contract.faults import UNAVAILABLE
 from headend_ivs import headend_providers, signing, wire
 from headend_ivs.facts import FACTS
 from headend_ivs.settings import IvsOptions
@@ -613,6 +615,27 @@ def test_who_we_are_is_asked_once(provider, simulated):
         assert provider.account == "123456789012 us-west-2"
 
     assert sent(simulated).count("GetCallerIdentity") == 1
+
+
+def test_health_that_is_asked_for_often_takes_one_request_in_five_seconds(
+    provider, simulated, clock
+):
+    first = provider.check_health()
+    clock.advance(4.9)
+    assert provider.check_health().checked_at == first.checked_at
+    assert sent(simulated).count("ListChannels") == 1
+
+    clock.advance(0.2)
+    assert provider.check_health().checked_at > first.checked_at
+    assert sent(simulated).count("ListChannels") == 2
+
+
+def test_bad_health_is_not_kept(provider, simulated, faults):
+    faults.script({1: UNAVAILABLE, 2: UNAVAILABLE, 3: UNAVAILABLE})
+    with pytest.raises(PlatformUnavailableError):
+        provider.check_health()
+
+    assert provider.check_health().ok
 
 
 def test_a_provider_is_made_without_a_request(provider, simulated):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from headend.plugin import CreateRequest, Fields, PlatformError, Secret, StreamAnalytics
 from headend_contract.faults import answering, changing
@@ -60,6 +60,8 @@ def test_the_period_is_the_finest_that_cloudwatch_still_has(age, seconds):
 
 
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=400)))
+@example(timedelta(days=15, minutes=-30))
+@example(timedelta(days=63, minutes=-30))
 def test_a_period_fits_an_hour_after_it_was_chosen(age):
     seconds, later = period(NOW - age, NOW), age + timedelta(minutes=59)
 
@@ -146,6 +148,16 @@ def test_viewers_who_are_more_than_the_peak_are_the_peak(provider, made, live, s
     found = provider.get_analytics(made.stream_id)
 
     assert (found.viewer_count, found.peak_viewers) == (9, 9)
+
+
+def test_viewers_who_stayed_for_seconds_count_for_the_peak(provider, made, live, simulated, clock):
+    simulated.watch(made.stream_id, 90)
+    clock.advance(20)
+    simulated.watch(made.stream_id, 2)
+    clock.advance(300)
+    found = provider.get_analytics(made.stream_id)
+
+    assert (found.viewer_count, found.peak_viewers) == (2, 90)
 
 
 def test_a_live_stream_that_never_was_live_has_no_figures(provider, made, simulated):

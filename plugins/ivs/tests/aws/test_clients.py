@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -25,7 +26,9 @@ from headend.plugin import (
     PlatformError,
     PlatformProtocolError,
 )
+from headend_contract.serving import Served
 from headend_ivs.clients import Identity, IvsClients
+from headend_ivs.credentials import MAX_CONNECTIONS
 
 ARN = "arn:aws:ivs:us-west-2:123456789012:channel/abcdABCDefgh"
 GET = Operation("GetChannel", Effect.WRITE)
@@ -296,6 +299,40 @@ def test_many_threads_share_one_client(
         )
     assert len(answers) == len(aws.asked) == 32
     assert len(clients._clients) == 1
+
+
+def test_as_many_requests_as_connections_are_kept_leave_them_all_open(
+    open_clients: OpenClients,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    came, all_came = [], asyncio.Event()
+
+    async def answer_all_at_once(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body", False):
+            pass
+        came.append(scope["client"])
+        if len(came) >= MAX_CONNECTIONS:
+            all_came.set()
+        await all_came.wait()
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    with Served(answer_all_at_once) as served:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_IVS", served.url)
+        clients = open_clients()
+        with ThreadPoolExecutor(MAX_CONNECTIONS) as threads:
+            for _ in range(2):
+                list(
+                    threads.map(
+                        lambda _: clients.call(GET, "get_channel", arn=ARN),
+                        range(MAX_CONNECTIONS),
+                    )
+                )
+    assert len(came) == 2 * MAX_CONNECTIONS
+    assert len(set(came)) == MAX_CONNECTIONS
+    assert "pool is full" not in caplog.text
 
 
 def test_requests_count_towards_the_limits_of_their_account_and_region(

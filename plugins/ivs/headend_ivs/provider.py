@@ -324,9 +324,12 @@ class IvsProvider:
         now = self._clock.now()
         wanted = {one.text: one for one in channels}
         known = self.batch(list(wanted))
-        for arn in wanted:
+        for arn, channel in wanted.items():
             if arn not in known.playback_urls:
-                raise self.not_in_batch(arn, known.errors.get(arn, NOT_FOUND))
+                missing = self.not_in_batch(arn, known.errors.get(arn, NOT_FOUND))
+                # What was just created is not live; there is nothing to wait for.
+                if not isinstance(missing, StreamNotFoundError) or self.settling(channel) <= 0:
+                    raise missing
         streams = {
             one.channel: one
             for page in self.streams()
@@ -760,13 +763,17 @@ class IvsProvider:
             try:
                 return look()
             except StreamNotFoundError:
-                since = self._fresh.when(channel.text)
-                if since is None or self._ended.when(channel.text) is not None:
-                    raise
-                left = min(since + SETTLE_TIME - self._clock.monotonic(), self._calls.time_left())
+                left = min(self.settling(channel), self._calls.time_left())
                 if left <= 0:
                     raise
             self._clock.sleep(min(_POLL, left))
+
+    def settling(self, channel: ChannelArn) -> float:
+        """Return the seconds for which it may be there and not be found; none, if not above 0."""
+        since = self._fresh.when(channel.text)
+        if since is None or self._ended.when(channel.text) is not None:
+            return 0.0
+        return since + SETTLE_TIME - self._clock.monotonic()
 
     def channel(self, operation: Operation, stream_id: str) -> ChannelArn:
         """Return the channel that an id names.

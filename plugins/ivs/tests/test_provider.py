@@ -30,6 +30,7 @@ from headend.provider import PROTOCOLS
 from headend_contract.faults import UNAVAILABLE
 from headend_ivs import headend_providers, signing, wire
 from headend_ivs.facts import FACTS
+from headend_ivs.provider import SETTLE_TIME
 from headend_ivs.settings import IvsOptions
 
 MARKER = "headend-0123456789abcdef-00112233445566778899aabb"
@@ -208,8 +209,6 @@ def test_a_channel_of_the_same_name_and_another_marker_is_not_taken(provider, ma
 
 
 def test_the_spec_s_settle_time_is_the_providers():
-    from headend_ivs.provider import SETTLE_TIME
-
     (spec,) = headend_providers()
     assert spec.settle_time == SETTLE_TIME
 
@@ -220,6 +219,21 @@ def test_what_was_just_created_is_waited_for(provider, simulated, clock):
 
     assert provider.get_live_stream(made.stream_id).channel_id == "42"
     assert provider.get_credentials(made.stream_id) == made
+
+
+def test_what_was_just_created_is_among_many_at_once(provider, simulated, clock):
+    simulated.switch(read_lag=3)
+    made = provider.create_live_stream(request())
+    began = clock.monotonic()
+    (found,) = provider.get_analytics_many([made.stream_id])
+
+    assert found.unknown["viewer_count"] == "it is not live"
+    assert clock.monotonic() - began < 1
+
+    clock.advance(SETTLE_TIME)
+    del simulated.channels[made.stream_id]
+    with pytest.raises(StreamNotFoundError):
+        provider.get_analytics_many([made.stream_id])
 
 
 def test_what_was_just_created_is_not_taken_for_gone(provider, provider_for, simulated, clock):

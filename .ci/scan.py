@@ -20,7 +20,7 @@ FORBIDDEN = {
     ),
     "a path of one machine": "/wor" + r"k/|/hom" + r"e/[a-z]|/roo" + r"t/",
     "an AWS access key": r"\bA(KI|SI)A[A-Z2-7]{16}\b",
-    "a private key": r"-----BEGIN [A-Z ]*PRIVATE " + "KEY-----",
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE " + r"KEY-----(?:\s|\\[nr])*[A-Za-z0-9+/]{32}",
     "an IVS stream key": r"\bsk_[a-z]{2}-[a-z]+-\d_(?!REDACTED)[A-Za-z0-9]{8,}_[A-Za-z0-9]{16,}",
     "a bearer token": r"(?i)bearer [A-Za-z0-9_\-]{32,}",
 }

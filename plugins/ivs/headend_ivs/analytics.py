@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import frozen
 
 from headend.plugin import (
+    AuthenticationError,
     BrokenAnswerError,
     PermissionDeniedError,
+    PlatformError,
     PlatformProtocolError,
     StreamAnalytics,
 )
@@ -25,7 +27,7 @@ from headend_ivs.operations import GET_METRIC_DATA
 from headend_ivs.wire import NAME, ChannelArn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from headend.plugin import Clock, Fields
     from headend_ivs.clients import IvsClients
@@ -151,27 +153,26 @@ class Metrics:
             broadcasts: at most one of each channel.
             now: the time.
 
+        What CloudWatch refuses or does not answer is in the figures: the state and the viewers,
+        which come from elsewhere, are worth more than these.
+
         Raises:
-            PlatformError: CloudWatch did not answer; that it refuses to is in the figures instead.
+            AuthenticationError: the credentials are not good any more.
         """
         if not broadcasts:
             return {}
-        refused = {
-            one.channel: Figures(
-                current_bitrate=_NOT_LIVE if one.ended_at else _NOT_ALLOWED,
-                peak_viewers=_NOT_ALLOWED,
-                total_watch_time=_NOT_ALLOWED,
-            )
-            for one in broadcasts
-        }
         if self._clock.monotonic() < self._denied_until:
-            return refused
+            return _unknown(broadcasts, _NOT_ALLOWED)
         try:
             sessions = self._sessions(broadcasts, now)
             bitrates = self._bitrates([one for one in broadcasts if one.ended_at is None], now)
         except PermissionDeniedError:
             self._denied_until = self._clock.monotonic() + _DENIED
-            return refused
+            return _unknown(broadcasts, _NOT_ALLOWED)
+        except AuthenticationError:
+            raise
+        except PlatformError as error:
+            return _unknown(broadcasts, f"CloudWatch did not tell it: {error.message}")
         return {
             one.channel: Figures(
                 current_bitrate=bitrates.get(one.channel, _NOT_LIVE),
@@ -333,6 +334,18 @@ def _floor(moment: datetime, seconds: int) -> datetime:
 
 def _ceil(moment: datetime, seconds: int) -> datetime:
     return datetime.fromtimestamp(math.ceil(moment.timestamp() / seconds) * seconds, UTC)
+
+
+def _unknown(broadcasts: Iterable[Broadcast], why: str) -> dict[ChannelArn, Figures]:
+    """Return the same reason for all that CloudWatch would have told."""
+    return {
+        one.channel: Figures(
+            current_bitrate=_NOT_LIVE if one.ended_at else why,
+            peak_viewers=why,
+            total_watch_time=why,
+        )
+        for one in broadcasts
+    }
 
 
 def _chunks(all_: Sequence[Broadcast], size: int) -> Iterator[Sequence[Broadcast]]:

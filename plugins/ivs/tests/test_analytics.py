@@ -249,13 +249,29 @@ def test_a_refusal_is_remembered_for_five_minutes(provider_for, made, live, simu
     assert asked() == 1
 
 
-def test_that_cloudwatch_is_out_of_order_is_an_error(provider, made, live, faults, clock):
+def test_that_ivs_is_out_of_order_is_an_error(provider, made, live, faults, clock):
+    clock.advance(300)
+    faults.reset()
+    faults.script(dict.fromkeys(range(9), answering("broken", 503)))
+
+    with pytest.raises(PlatformError):
+        provider.get_analytics(made.stream_id)
+
+
+def test_that_cloudwatch_is_out_of_order_costs_only_what_it_tells(
+    provider, made, live, faults, clock
+):
     clock.advance(300)
     faults.reset()
     faults.script(dict.fromkeys(range(1, 9), answering("broken", 503)))
 
-    with pytest.raises(PlatformError):
-        provider.get_analytics(made.stream_id)
+    found = provider.get_analytics(made.stream_id)
+
+    assert found.viewer_count is not None
+    assert set(found.unknown) == {"current_bitrate", "peak_viewers", "total_watch_time"}
+    assert all(why.startswith("CloudWatch did not tell it: ") for why in found.unknown.values())
+    faults.reset()
+    assert provider.get_analytics(made.stream_id).peak_viewers is not None
 
 
 # -- answers --------------------------------------------------------------------------------------

@@ -106,8 +106,9 @@ class ChannelArn:
         found = _ARN.fullmatch(text) if len(text) <= _MAX_ARN else None
         if found is None or found["kind"] != "channel":
             raise ValueError(
-                "it is not the ARN of a channel, such as "
-                "arn:aws:ivs:us-west-2:123456789012:channel/AbCd1234EfGh"
+                "this is no id of a live stream: ids are the ARNs of channels, such as "
+                "arn:aws:ivs:us-west-2:123456789012:channel/AbCd1234EfGh; `headend list` names the "
+                "live streams there are"
             )
         return cls(text, found["region"], found["account"], found["resource"])
 

@@ -48,7 +48,7 @@ class Switches:
         Raises:
             ConfigurationError: there is no such switch, or it does not take such a value.
         """
-        unknown = unknown_options(cls, values)
+        unknown = unknown_options(cls, values, what="switch")
         known = {name: value for name, value in values.items() if name in fields_dict(cls)}
         made, wrong = structure_options(cls, known)
         if made is None or unknown:

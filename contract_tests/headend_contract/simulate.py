@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _MEDIA: Final = "local"
 """The provider whose live streams carry the pictures."""
 
+_LINE: Final = 100
+"""Characters of a line that is read well, however wide the terminal is."""
+
 
 def _pairs(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
     pairs: dict[str, str] = {}
@@ -60,7 +63,12 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...])
     type=int,
     help="Make the same ids, keys and tokens each time.  [default: other ones each time]",
 )
-@click.option("--switches", "list_switches", is_flag=True, help="List the switches and exit.")
+@click.option(
+    "--switches",
+    "list_switches",
+    is_flag=True,
+    help="List the switches with their defaults and exit.",
+)
 @json_option
 def simulate_command(
     name: str,
@@ -133,9 +141,19 @@ def _print_switches(simulator: Simulator, *, as_json: bool) -> None:
     if as_json:
         print_json(described)
     elif described:
-        formatter = click.get_current_context().make_formatter()
-        formatter.write_dl(sorted(described.items()))
-        click.echo(formatter.getvalue(), nl=False)
+        import shutil
+        from textwrap import TextWrapper
+
+        # Addresses stay whole, so that they can be opened and copied.
+        wrapper = TextWrapper(
+            width=min(shutil.get_terminal_size().columns, _LINE),
+            initial_indent="  ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for switch, text in sorted(described.items()):
+            click.echo(f"{switch}\n{wrapper.fill(text)}")
     else:
         click.echo("This simulator has no switches.")
 

@@ -237,7 +237,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     ),
     "an unknown switch": (
         ["reference", "--switch", "list_lagg=1"],
-        "switch list_lagg: no such option",
+        "switch list_lagg: no such switch",
     ),
     "a value that a switch does not take": (
         ["reference", "--switch", "list_lag=x"],

@@ -346,8 +346,11 @@ def test_a_reset_forgets_all_but_credentials_and_switches(http, create, simulate
     assert http.get("inputs").json() == {"inputs": [], "next_cursor": None}
 
 
-def test_every_switch_says_what_it_does_and_takes_text_and_no_other_name_is_one():
-    assert all(text.endswith(".") for text in ReferenceSwitches.describe().values())
+def test_every_switch_says_what_it_does_and_its_default_as_text_and_no_other_name_is_one():
+    described = ReferenceSwitches.describe()
+    assert all(text.endswith(".") for text in described.values())
+    typed = {name: text.rpartition(" Default: ")[2][:-1] for name, text in described.items()}
+    assert ReferenceSwitches.of(typed) == ReferenceSwitches()
     platform = create_app(switches={"list_lag": "2.5", "stuck_cursor": "true"}).platform
     assert (platform.switches.list_lag, platform.switches.stuck_cursor) == (2.5, True)
     for wrong in ({"list_lags": 1}, {"page_size": 0}, {"page_size": "many"}, {"list_lag": -1}):

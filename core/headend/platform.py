@@ -656,7 +656,7 @@ class StreamingPlatform:
         if self._options_class is None:
             if given:
                 raise UnsupportedError(
-                    f"{self.provider} has no options, so not {', '.join(sorted(given))} either",
+                    f"option {min(given)}: no such option: {self.provider} has none",
                     provider=self.provider,
                     feature=min(given),
                 )

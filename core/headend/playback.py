@@ -16,6 +16,9 @@ _MAX_PLAYLIST: Final = 1 << 20
 _MAX_SEGMENT: Final = 64 << 20
 _NO_HEAD: Final = frozenset({403, 405, 501})
 """What servers answer that do not know HEAD; signed addresses may allow GET alone."""
+_REFUSED: Final = frozenset({401, 403})
+"""What servers answer that give nothing without a token."""
+_REFUSAL: Final = ": viewers are refused; where they need a playback token, use wait_until_live"
 
 
 def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
@@ -37,7 +40,10 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
             raise _NotYetError(f"no time was left for {what}")
         response = fetch(address, timeout=left, max_bytes=limit)
         if not response.ok or not response.body:
-            raise _NotYetError(f"{what} answers HTTP {response.status}, {len(response.body)} bytes")
+            raise _NotYetError(
+                f"{what} answers HTTP {response.status}, {len(response.body)} bytes"
+                f"{_REFUSAL if response.status in _REFUSED else ''}"
+            )
         return response
 
     def load_playlist(address: str, what: str) -> MasterPlaylist | MediaPlaylist:

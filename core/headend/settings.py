@@ -157,10 +157,18 @@ def _is_empty(value: object) -> bool:
     return text is None or (isinstance(text, str) and not text.strip())
 
 
-def unknown_options(cls: type, given: Iterable[str]) -> list[tuple[str, str]]:
-    """Return those of the `given` names that an options class does not have, each with words."""
+def unknown_options(
+    cls: type, given: Iterable[str], *, what: str = "option"
+) -> list[tuple[str, str]]:
+    """Return those of the `given` names that an options class does not have, each with words.
+
+    Args:
+        cls: the options class.
+        given: the names.
+        what: what the words call an option.
+    """
     names = [attribute.name for attribute in attrs.fields(cls)]
-    return [(name, _no_such(name, names, "option")) for name in given if name not in names]
+    return [(name, _no_such(name, names, what)) for name in given if name not in names]
 
 
 def structure_options(

@@ -44,7 +44,10 @@ class Simulator(Protocol):
         ...
 
     def describe_switches(self) -> Mapping[str, str]:
-        """Return what each switch does and where the platform's behaviour is told, by its name."""
+        """Return what each switch does by its name, with its default.
+
+        It also says where the platform's behaviour is told.
+        """
         ...
 
     def switch(self, **values: object) -> None:

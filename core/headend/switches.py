@@ -12,6 +12,7 @@ A simulator has a class of them, whose defaults are its usual behaviour::
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import asdict, fields_dict, frozen
@@ -47,7 +48,7 @@ class Switches:
         Raises:
             ConfigurationError: there is no such switch, or it does not take such a value.
         """
-        unknown = unknown_options(cls, values)
+        unknown = unknown_options(cls, values, what="switch")
         known = {name: value for name, value in values.items() if name in fields_dict(cls)}
         made, wrong = structure_options(cls, known)
         if made is None or unknown:
@@ -65,9 +66,23 @@ class Switches:
 
     @classmethod
     def describe(cls) -> dict[str, str]:
-        """Return what each switch does and who says so, by its name."""
+        """Return what each switch does, its default and who says so, by its name."""
+        defaults = asdict(cls(), recurse=False)
         return {
-            name: one.metadata[_HELP]
+            name: f"{one.metadata[_HELP]} Default: {_as_typed(defaults[name])}."
             + (f" [{one.metadata[_SOURCE]}]" if one.metadata[_SOURCE] else "")
             for name, one in fields_dict(cls).items()
         }
+
+
+def _as_typed(value: object) -> str:
+    """Return a value as ``--switch`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
+    if isinstance(value, tuple):
+        return ",".join(str(one) for one in value) or "none"
+    return str(value)

@@ -437,6 +437,15 @@ class TestText:
         assert "rtmp_push_url  rtmps://ingest.acme.example/live\n" in ran.out
         assert "key-of" not in ran.out + ran.err
 
+    def test_the_way_to_a_masked_key_keeps_the_provider_that_was_named(
+        self, ready: ModuleType, run: Run
+    ) -> None:
+        for ran in (
+            run("create", "42", "--provider", "acme"),
+            run("rotate-key", "live-1", "--provider", "acme"),
+        ):
+            assert "--provider acme --show-key shows it)" in ran.out
+
     def test_create_shows_the_key_when_asked_to(self, ready: ModuleType, run: Run) -> None:
         assert "stream_key     key-of-live-2\n" in run("create", "42", "--show-key").out
 

@@ -440,7 +440,7 @@ class TestOptions:
 
     def test_a_provider_without_options_refuses_them_all(self, opened: Opened) -> None:
         platform, provider = opened("plain")
-        with pytest.raises(UnsupportedError, match="plain has no options, so not record either"):
+        with pytest.raises(UnsupportedError, match="option record: no such option: plain has none"):
             platform.create_live_stream(1, options={"record": True})
         platform.create_live_stream(1, options={})
 
@@ -629,12 +629,14 @@ class Site:
 
     def __init__(self) -> None:
         self.pages: dict[str, bytes] = {}
+        self.otherwise = 404
         pages = self.pages
+        site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 body = pages.get(self.path)
-                self.send_response(404 if body is None else 200)
+                self.send_response(site.otherwise if body is None else 200)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
                 self.wfile.write(body or b"")
@@ -758,6 +760,18 @@ class TestWaitingUntilPlayable:
         )
         assert caught.value.operation == "wait_until_playable"
         assert clock.naps == [1.0, 0.5]
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_where_viewers_are_refused_it_tells_what_to_wait_for_instead(
+        self, status: int, live: tuple[StreamingPlatform, str], site: Site
+    ) -> None:
+        platform, stream_id = live
+        site.otherwise = status
+        with pytest.raises(
+            PlatformTimeoutError,
+            match=f"HTTP {status}, 0 bytes: viewers are refused; .* wait_until_live",
+        ):
+            platform.wait_until_playable(stream_id, timeout=1)
 
     def test_a_server_that_is_not_there_is_waited_for(
         self, opened: Opened, clock: FakeClock

@@ -81,7 +81,7 @@ def print_facts(facts: Facts) -> None:
         lambda one: (
             one.name,
             f"{one.usd:f}",
-            f"{_number(one.per)} x {one.unit}",
+            one.unit if one.per == 1 else f"{_number(one.per)} x {one.unit}",
             one.note,
             cite(one),
         ),

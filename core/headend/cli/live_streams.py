@@ -35,11 +35,14 @@ class _Pair(click.ParamType[tuple[str, str]]):
         return key, text
 
 
-def _print_credentials(credentials: StreamCredentials, *, as_json: bool, show_key: bool) -> None:
+def _print_credentials(
+    credentials: StreamCredentials, provider: str | None, *, as_json: bool, show_key: bool
+) -> None:
     if as_json:
         print_json(credentials, show_secrets=show_key)
         return
-    hidden = f"{MASK}  (headend show {credentials.stream_id} --show-key shows it)"
+    asked_for = "" if provider is None else f" --provider {provider}"
+    hidden = f"{MASK}  (headend show {credentials.stream_id}{asked_for} --show-key shows it)"
     print_fields(
         [
             ("stream_id", credentials.stream_id),
@@ -59,7 +62,11 @@ def _print_credentials(credentials: StreamCredentials, *, as_json: bool, show_ke
 @click.option("--metadata", type=_Pair(), multiple=True, help="A text of your own; repeatable.")
 @click.option("--low-latency", is_flag=True, help="Ask for playback close behind the encoder.")
 @click.option(
-    "--option", "options", type=_Pair(), multiple=True, help="What only this provider has."
+    "--option",
+    "options",
+    type=_Pair(),
+    multiple=True,
+    help="What only this provider has; repeatable.",
 )
 @show_key_option
 @provider_option
@@ -90,7 +97,7 @@ def create_command(
             low_latency=low_latency,
             options=dict(options),
         )
-    _print_credentials(credentials, as_json=as_json, show_key=show_key)
+    _print_credentials(credentials, provider, as_json=as_json, show_key=show_key)
 
 
 @click.command("list")
@@ -227,4 +234,4 @@ def rotate_key_command(
 
     with headend.open(provider) as platform:
         credentials = platform.rotate_stream_key(stream_id)
-    _print_credentials(credentials, as_json=as_json, show_key=show_key)
+    _print_credentials(credentials, provider, as_json=as_json, show_key=show_key)

@@ -373,8 +373,9 @@ class Transport:
         what = type(error).__name__
         if isinstance(error, httpx.ConnectError) and str(error):
             what = f"{what}: {self.presentable(str(error))}"
+        where = error.request.url.netloc.decode("ascii")
         return kind(
-            f"no answer from {error.request.url.host}: {what}; check the network, and {advice}",
+            f"no answer from {where}: {what}; check the network, and {advice}",
             provider=NAME,
             operation=operation.name,
             request_sent=False if never_left else None,

@@ -243,13 +243,14 @@ def test_the_pages_program_pushes_and_plays(with_pictures):
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, **with_pictures},
+        input="\n",
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    url, state, outcome = done.stdout.split()
+    url, state, *_, outcome = done.stdout.split()
     assert url.endswith("/manifest/video.m3u8")
     assert (state, outcome) == ("live", "ended")
 

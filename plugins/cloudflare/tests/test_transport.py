@@ -501,6 +501,7 @@ def test_a_closed_port_is_unavailable_and_provably_nothing_was_sent(transport_fo
     error = error_of(lambda: get(transport, operation=WRITE))
     assert type(error) is PlatformUnavailableError
     assert (error.request_sent, error.retryable) == (False, True)
+    assert f"no answer from 127.0.0.1:{port}: " in str(error)
     assert "CLOUDFLARE_STREAM_API_URL" in str(error)
 
 

@@ -324,7 +324,7 @@ class IvsClients:
             f"{name}: boto3 cannot make a client for {service}: it says {said}; set {name} to an "
             "address as https://host:port, or unset it, and look through boto3's config file"
         )
-        raise ConfigurationError.of(NAME, [problem])
+        raise ConfigurationError.of(f"provider {NAME}", [problem])
 
     def _inspect(
         self,

@@ -312,7 +312,7 @@ class _Search:
             problem = self._nothing("has none")
         else:
             return self._found
-        raise ConfigurationError.of(NAME, [problem])
+        raise ConfigurationError.of(f"provider {NAME}", [problem])
 
     @property
     def _words(self) -> str:

@@ -117,10 +117,7 @@ _QUOTA_LIST: Final = (
 
 # -- prices ---------------------------------------------------------------------------------------
 
-_UNREAD: Final = (
-    "first tier, Europe and North America, from memory of the pricing page, whose tables could not "
-    "be read: look there before you rely on it"
-)
+_UNREAD: Final = "first tier, Europe and North America; recalled, not read on the page: look there"
 
 
 def _price(name: str, usd: str, unit: str) -> Price:

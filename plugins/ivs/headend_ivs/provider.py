@@ -371,7 +371,7 @@ class IvsProvider:
                 "AWS_IVS_PLAYBACK_KEY: is missing, and playback tokens are signed with it; "
                 "`headend ivs-playback-key create` makes one"
             )
-            raise ConfigurationError.of(NAME, [problem])
+            raise ConfigurationError.of(f"provider {NAME}", [problem])
         try:
             expires_at = self._clock.now() + timedelta(seconds=expires_in)
         except OverflowError:

@@ -104,7 +104,8 @@ class IvsSettings:
         validator=_region,
         metadata=setting(
             "AWS_IVS_REGION",
-            "The region to work in; a live stream can be managed from its own region only.",
+            "The region to work in; default us-west-2; a live stream can be managed from its own "
+            "region only.",
         ),
     )
     access_key_id: Secret | None = field(
@@ -154,7 +155,8 @@ class IvsSettings:
         default=10.0,
         validator=validators.gt(0),
         metadata=setting(
-            "AWS_IVS_TIMEOUT", "Seconds that one request may take, a third of them to connect."
+            "AWS_IVS_TIMEOUT",
+            "Seconds that one request may take, a third of them to connect; default 10.",
         ),
     )
     playback_key: Secret | None = field(

@@ -96,6 +96,8 @@ class _Arn:
     kind: ClassVar[str]
     whose: ClassVar[str]
     """What it is the ARN of: as ARNs have it, and for people."""
+    listed_by: ClassVar[str]
+    """The command that names those there are."""
 
     text: str
     region: str
@@ -113,8 +115,9 @@ class _Arn:
         found = _ARN.fullmatch(text) if len(text) <= _MAX_ARN else None
         if found is None or found["kind"] != cls.kind:
             raise ValueError(
-                f"it is not the ARN of {cls.whose}, such as "
-                f"arn:aws:ivs:us-west-2:123456789012:{cls.kind}/AbCd1234EfGh"
+                f"this is not the ARN of {cls.whose}, such as "
+                f"arn:aws:ivs:us-west-2:123456789012:{cls.kind}/AbCd1234EfGh; `{cls.listed_by}` "
+                "names those there are"
             )
         return cls(text, found["region"], found["account"], found["resource"])
 
@@ -131,6 +134,7 @@ class ChannelArn(_Arn):
 
     kind = "channel"
     whose = "a channel"
+    listed_by = "headend list"
 
 
 @frozen
@@ -139,6 +143,7 @@ class KeyPairArn(_Arn):
 
     kind = "playback-key"
     whose = "a playback key pair"
+    listed_by = "headend ivs-playback-key list"
 
 
 def is_channel_arn(text: str) -> bool:

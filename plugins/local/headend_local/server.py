@@ -75,7 +75,7 @@ def server_command(
             folder,
         )
         exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in server.env.items())
-        log.info("for a shell that is to use it: export %s", exports)
+        click.echo(f"export {exports}", err=True)
 
     asyncio.run(serve_until_told(server, on_ready=ready, until_stdin_closes=until_stdin_closes))
     log.info("stopped")

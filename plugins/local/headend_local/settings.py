@@ -42,7 +42,10 @@ class LocalSettings:
     url: str = field(
         default="http://127.0.0.1:8935",
         validator=_http_url,
-        metadata=setting("HEADEND_LOCAL_URL", "Where `headend server` listens for HTTP."),
+        metadata=setting(
+            "HEADEND_LOCAL_URL",
+            "Where `headend server` listens for HTTP; default http://127.0.0.1:8935.",
+        ),
     )
     token: Secret | None = field(
         default=None,

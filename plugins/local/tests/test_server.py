@@ -119,7 +119,9 @@ def clean_up(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()
 
 
-def test_when_ready_it_prints_one_line_with_all_that_a_program_needs(start: Start) -> None:
+def test_when_ready_it_prints_one_line_with_all_that_a_program_needs(
+    start: Start, tmp_path: Path
+) -> None:
     running = start("--until-stdin-closes")
     ready = running.ready
     assert set(ready) == {"rtmp_url", "http_url", "control_url", "data_dir", "pid", "env"}
@@ -138,6 +140,9 @@ def test_when_ready_it_prints_one_line_with_all_that_a_program_needs(start: Star
     rest, _ = running.process.communicate(timeout=10)  # closes its standard input
     assert rest == b""
     assert running.process.returncode == 0
+    exports = " ".join(f"{name}={value}" for name, value in ready["env"].items())
+    # A line of its own, to be pasted whole into another shell.
+    assert f"export {exports}" in (tmp_path / "log").read_text().splitlines()
 
 
 @posix_only

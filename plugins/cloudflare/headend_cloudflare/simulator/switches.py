@@ -127,7 +127,7 @@ def _droppable(
 ) -> None:
     unknown = sorted(set(value) - set(DROPPABLE))
     if unknown:
-        raise ValueError(f"names settings: {', '.join(DROPPABLE)}; not {unknown[0]}")
+        raise ValueError(f"must be names of {', '.join(DROPPABLE)}, not {unknown[0]!r}")
 
 
 _seconds = validators.ge(0.0)
@@ -238,7 +238,7 @@ class CloudflareSwitches(Switches):
         default=(),
         validator=_droppable,
         metadata=switch(
-            f"Settings that are accepted and not kept, of {', '.join(DROPPABLE)}.",
+            f"Settings accepted and not kept, separated by commas: {', '.join(DROPPABLE)}.",
             f"timeoutSeconds, and deleteRecordingAfterDays inside recording: {_ADAPTER}; others: "
             f"{_INVENTED}",
         ),

@@ -442,7 +442,7 @@ def test_with_media_a_slow_backend_does_not_stop_the_event_loop(backend, clock, 
 
 
 def test_a_switch_that_does_not_exist_or_has_such_a_value_is_refused(app):
-    with pytest.raises(ConfigurationError, match="no such option"):
+    with pytest.raises(ConfigurationError, match="no such switch"):
         app.switch(list_lags=3)
     with pytest.raises(ConfigurationError, match="throttle_status"):
         app.switch(throttle_status=418)

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from attrs import field, frozen
@@ -318,19 +320,31 @@ class Transport:
 
         Raises:
             PlatformTimeoutError: it took longer than the attempt may.
-            PlatformUnavailableError: nobody answered, or in no way that can be understood.
+            PlatformUnavailableError: nobody answered, or in no way that can be understood, or
+                the address cannot be asked at all.
         """
         timeout = min(attempt.timeout, self._settings.timeout)
         end = self._clock.monotonic() + timeout
         try:
-            with self._client.stream(
+            request = self._client.build_request(
                 method,
                 url,
                 params=query,
                 content=content,
                 headers=dict(headers),
                 timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            ) as response:
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # What looks like an address may still have a host that nothing can be asked for.
+            raise PlatformUnavailableError(
+                f"nothing was sent: {urlsplit(url).netloc} is no host that there can be; {advice}",
+                provider=NAME,
+                operation=operation.name,
+                retryable=False,
+                request_sent=False,
+            ) from error
+        try:
+            with closing(self._client.send(request, stream=True)) as response:
                 received = bytearray()
                 for chunk in response.iter_raw():
                     received += chunk

@@ -504,6 +504,30 @@ def test_a_closed_port_is_unavailable_and_provably_nothing_was_sent(transport_fo
     assert "CLOUDFLARE_STREAM_API_URL" in str(error)
 
 
+IMPOSSIBLE_HOSTS = ("xn--", "xn--a.example", "[::1]a", "[v1.a]")
+"""Hosts of what looks like an address; in the settings and in answers they pass for one."""
+
+
+@pytest.mark.parametrize("host", IMPOSSIBLE_HOSTS)
+def test_a_host_that_there_cannot_be_is_told_and_not_asked_for_again(
+    transport, transport_for, host
+):
+    wrong = transport_for(api_url=f"https://{host}/client/v4")
+    for act, setting in (
+        (lambda: get(wrong), "CLOUDFLARE_STREAM_API_URL"),
+        (
+            lambda: transport.look(LOOK, f"https://{host}/{UID}/views", viewers),
+            "CLOUDFLARE_STREAM_CUSTOMER_URL",
+        ),
+    ):
+        error = error_of(act)
+        assert type(error) is PlatformUnavailableError
+        assert (error.request_sent, error.retryable) == (False, False)
+        assert host in str(error)
+        assert setting in str(error)
+        assert all(TOKEN not in shown for shown in everything_in(error))
+
+
 def test_an_answer_that_never_comes_is_a_timeout_of_unknown_outcome(transport_for, canned):
     async def hang(_send: Send, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -429,6 +429,7 @@ def test_a_key_or_an_address_is_refused_where_an_id_that_is_gone_would_be_no_err
     acts: list[Callable[[], object]] = [
         lambda: provider.end_live_stream(named, delete_recordings=True),
         lambda: provider.delete_recording(named),
+        lambda: provider.delete_simulcast_target(made.stream_id, named),
     ]
     for act in acts:
         with pytest.raises(InvalidRequestError, match="this is no id") as caught:

@@ -415,6 +415,9 @@ class Transport:
             return self.broken(operation, answer, found, _CHECK_ADDRESS, refusal, hidden)
         kind, advice = found
         message, code = self.in_words(refusal, hidden)
+        if kind is StreamNotFoundError:
+            # The platform does not say what.  Ids are no secrets, and nothing else is in a path.
+            message += f": {path.partition('/stream/')[2]}"
         error = kind(
             f"{message}; {advice}{self.link(refusal, hidden)}",
             provider=NAME,

@@ -396,6 +396,7 @@ def test_a_live_stream_that_is_not_there_is_not_found(provider, name):
         OPERATIONS[name](provider, ABSENT)
     assert (caught.value.status, caught.value.code) == (404, "10003")
     assert caught.value.request_sent is True
+    assert ABSENT in caught.value.message
 
 
 HARMLESS_IDS = ("no-such-stream", "42", "a" * 32, "in_1")

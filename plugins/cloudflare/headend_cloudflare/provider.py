@@ -248,18 +248,20 @@ class CloudflareProvider:
 
     def get_analytics(self, stream_id: str) -> StreamAnalytics:
         """Return viewers and watch time where Cloudflare tells them, and else the reasons."""
-        stream, base, uncounted = self.read_input(
+        stream, base, uncounted, retention = self.read_input(
             ANALYTICS,
             stream_id,
             lambda fields: (
                 self.live_stream(fields),
                 wire.customer_base(fields, self._settings.customer_url),
                 why_uncounted(fields),
+                wire.retention(fields),
             ),
         )
         viewers = uncounted or self._analytics.viewer_count(base, stream_id)
         watch_time = self._analytics.watch_time(
             stream.created_at,
+            retention,
             lambda: [stream_id, *(one.recording_id for one in self.recordings_of(stream_id))],
         )
         unknown = {"current_bitrate": NO_BITRATE, "peak_viewers": NO_PEAK}

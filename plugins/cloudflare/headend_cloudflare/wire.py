@@ -266,6 +266,24 @@ def has_encoder(fields: Fields) -> bool:
     return word in _WITH_ENCODER
 
 
+def ingest_protocol(fields: Fields) -> str | None:
+    """Read how an encoder pushes or last pushed: ``rtmp``, ``srt`` or ``webrtc``, if it is told."""
+    current = _current(fields)
+    return None if current is None else current.optional("ingestProtocol", Fields.text)
+
+
+def hides_viewer_count(fields: Fields) -> bool:
+    """Tell whether an input keeps its viewer count to itself."""
+    recording = fields.optional("recording", Fields.object)
+    hidden = None if recording is None else recording.optional("hideLiveViewerCount", Fields.flag)
+    return hidden or False
+
+
+def retention(fields: Fields) -> float | None:
+    """Read after how many days recordings of an input are deleted, `None`: never."""
+    return fields.optional("deleteRecordingAfterDays", Fields.number)
+
+
 def credentials(
     fields: Fields, customer_url: str | None, warnings: Sequence[str] = ()
 ) -> StreamCredentials:
@@ -553,12 +571,19 @@ def _connection(fields: Fields) -> tuple[str | None, str | None]:
     """
     if isinstance(fields.raw("status"), str):
         return fields.text("status"), None
-    status = fields.optional("status", Fields.object)
-    current = None if status is None else status.optional("current", Fields.object)
+    current = _current(fields)
     if current is None:
         return None, None
     reason = current.raw("reason")
     return current.optional("state", Fields.text) or "", reason if isinstance(reason, str) else None
+
+
+def _current(fields: Fields) -> Fields | None:
+    """Return the object that tells of the connection, in the shape of ``status`` that has one."""
+    if isinstance(fields.raw("status"), str):
+        return None
+    status = fields.optional("status", Fields.object)
+    return None if status is None else status.optional("current", Fields.object)
 
 
 def _shown(text: str) -> str:

@@ -40,7 +40,7 @@ from headend.plugin import (
     parse_retry_after,
     read_json,
 )
-from headend_cloudflare.facts import GRAPHQL_LIMIT
+from headend_cloudflare.facts import GRAPHQL_LIMIT, PERMISSIONS
 from headend_cloudflare.wire import NAME
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ _CHECK_ADDRESS: Final = "check CLOUDFLARE_STREAM_API_URL and CLOUDFLARE_STREAM_A
 _CHECK_HOST: Final = "check CLOUDFLARE_STREAM_CUSTOMER_URL, if it is set"
 _CHECK_PERMISSION: Final = (
     "the token lacks a permission, is for another account than CLOUDFLARE_STREAM_ACCOUNT_ID, or "
-    'is not good any more; it needs "Stream: Edit"'
+    "is not good any more"
 )
 _LISTED: Final = "`headend list` names the live streams there are"
 _TRY_AGAIN: Final = "try again, and see https://www.cloudflarestatus.com"
@@ -418,6 +418,8 @@ class Transport:
         if kind is StreamNotFoundError:
             # The platform does not say what.  Ids are no secrets, and nothing else is in a path.
             message += f": {path.partition('/stream/')[2]}"
+        if kind is PermissionDeniedError:
+            advice += f'; this needs "{permission_for(operation.name)}"'
         error = kind(
             f"{message}; {advice}{self.link(refusal, hidden)}",
             provider=NAME,
@@ -553,6 +555,11 @@ class Transport:
                 raise self.broken(operation, answer, str(error), _CHECK_ADDRESS) from error
 
         return self._calls.run(operation, send)
+
+
+def permission_for(operation: str) -> str:
+    """Return the permission that a token must have for an operation, the least that will do."""
+    return next((one.name for one in PERMISSIONS if operation in one.needed_for), "Stream: Edit")
 
 
 def read_refusal(answer: Answer) -> Refusal | None:

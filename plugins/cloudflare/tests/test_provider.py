@@ -741,6 +741,26 @@ def test_a_token_that_may_only_read_is_healthy_and_may_not_create(provider_for, 
     assert simulated.inputs == {}
 
 
+def test_the_permission_that_an_error_asks_for_is_the_least_that_will_do(provider_for):
+    provider = provider_for(account_id="0" * 32)
+    reading: list[Callable[[], object]] = [
+        provider.check_health,
+        lambda: list(provider.list_live_streams()),
+        lambda: provider.get_credentials(ABSENT),
+    ]
+    for act in reading:
+        with pytest.raises(PermissionDeniedError, match='this needs "Stream: Read"'):
+            act()
+    writing: list[Callable[[], object]] = [
+        lambda: provider.create_live_stream(asked()),
+        lambda: provider.confirm_live_stream(asked(), ABSENT),
+        lambda: provider.rotate_stream_key(ABSENT),
+    ]
+    for act in writing:
+        with pytest.raises(PermissionDeniedError, match='this needs "Stream: Edit"'):
+            act()
+
+
 def test_another_account_is_not_let_in(provider_for):
     with pytest.raises(PermissionDeniedError, match="CLOUDFLARE_STREAM_ACCOUNT_ID"):
         provider_for(account_id="f" * 32).check_health()

@@ -698,6 +698,28 @@ def test_a_customer_host_that_is_not_there_is_named_and_the_token_is_nowhere(tra
     assert all(TOKEN not in shown for shown in everything_in(error))
 
 
+def test_no_proxy_and_no_login_of_the_machine_comes_between(
+    transport_for, canned, served, monkeypatch, tmp_path
+):
+    """A proxy of the environment would get the token, and a login of netrc would replace it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        elsewhere = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, elsewhere)
+        monkeypatch.setenv(name.lower(), elsewhere)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    canned.say(200, success({"uid": UID}))
+
+    assert get(transport_for()) == UID
+    (request,) = canned.seen
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
+
+
 # -- secrets --------------------------------------------------------------------------------------
 
 

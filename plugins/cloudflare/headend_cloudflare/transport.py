@@ -41,7 +41,7 @@ from headend.plugin import (
     read_json,
 )
 from headend_cloudflare.facts import GRAPHQL_LIMIT, PERMISSIONS
-from headend_cloudflare.wire import NAME
+from headend_cloudflare.wire import KEY_LIKE, NAME
 
 if TYPE_CHECKING:
     import ssl
@@ -98,8 +98,6 @@ _NAMES_ONE: Final = re.compile(r"/stream/(?:live_inputs/)?[0-9a-f]{24,32}(?:/|$)
 _NAMES_IT_ODDLY: Final = re.compile(r"/stream/live_inputs/[0-9a-f]{24,31}(?:/|$)")
 """Where a path has an id that is shorter than those that the platform gives out today."""
 _RATELIMIT: Final = re.compile(r'"([^"]{1,64})"\s*;\s*r=([0-9]{1,9})\s*;\s*t=([0-9]{1,9})')
-_KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
-"""How stream keys, passphrases and the secrets in WHIP addresses look in all public samples."""
 _CODE: Final = re.compile(r"[0-9]{1,9}")
 _LINK: Final = re.compile(r"https://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 
@@ -504,7 +502,7 @@ class Transport:
         for secret in (*self._secrets, *hidden):
             if secret.reveal():
                 text = text.replace(secret.reveal(), str(secret))
-        shown = _KEY_LIKE.sub(str(self._settings.api_token), text)[:_MAX_MESSAGE]
+        shown = KEY_LIKE.sub(str(self._settings.api_token), text)[:_MAX_MESSAGE]
         return shown if shown.isprintable() else repr(shown)
 
     def retry_after(self, answer: Answer) -> float | None:

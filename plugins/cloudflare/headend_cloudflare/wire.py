@@ -97,6 +97,9 @@ _LEFT_OUT: Final[Mapping[str, object]] = {
 }
 """What an answer means that leaves a setting out or gives null: the documented default."""
 
+KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
+"""How stream keys, passphrases and the secrets in WHIP addresses look in all public samples."""
+
 _ID: Final = re.compile(r"[0-9a-f]{24,32}")
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _WEBRTC: Final = re.compile(
@@ -107,7 +110,6 @@ _HLS: Final = re.compile(r"[^?#]+\.m3u8(?:\?[^#]*)?")
 _OUTPUT: Final = re.compile(r"(?:rtmps?|srt)://[!-~]+", re.IGNORECASE)
 """The pricing page names simulcasting by SRT and RTMP."""
 _SECRET: Final = re.compile(r"[!-~]+")
-_KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
 _LOW_LATENCY: Final = "protocol=llhls"
 
 _UNKNOWN_DURATION: Final = -1
@@ -347,7 +349,7 @@ def customer_base(fields: Fields, customer_url: str | None = None) -> str | None
         found = None if url is None else pattern.fullmatch(url)
         base = None if found is None else found["base"].rstrip("/")
         # In an address of a form not known yet, the id or a key may be further to the left.
-        if base is not None and own_id not in base and not _KEY_LIKE.search(base):
+        if base is not None and own_id not in base and not KEY_LIKE.search(base):
             return base
     return None if customer_url is None else customer_url.rstrip("/")
 

@@ -624,12 +624,18 @@ class CloudflareProvider:
         """See to the recordings of a live stream that was gone already.
 
         Whether Cloudflare still finds them by an input that is gone is not documented.
+
+        Raises:
+            PlatformError: they are to be deleted, and the platform cannot be asked for them.
         """
         kept: tuple[Recording, ...] = ()
         warnings: tuple[str, ...] = ()
         try:
             kept = self.recordings_of(stream_id)
         except PlatformError as error:
+            if delete_recordings:
+                # Done is what was asked for, and that cannot be said; it can be asked for again.
+                raise
             warnings = (f"whether recordings of it stay could not be learnt: {error}",)
         if delete_recordings:
             self.delete_recordings(stream_id, kept)

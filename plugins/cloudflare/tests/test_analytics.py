@@ -217,6 +217,17 @@ def test_a_row_of_the_platform_is_minutes(provider, faults, made):
     assert provider.get_analytics(made.stream_id).total_watch_time == 0
 
 
+def test_rows_that_may_have_been_cut_off_are_not_the_whole(provider, faults, made):
+    rows = [{"sum": {"minutesViewed": 1}}] * 10_000
+    faults.script({3: answering("rows", 200, body=graphql(None, rows=rows[1:]))})
+    assert provider.get_analytics(made.stream_id).total_watch_time == 9999 * 60
+
+    faults.script({3: answering("rows", 200, body=graphql(None, rows=rows))})
+    figures = provider.get_analytics(made.stream_id)
+    assert figures.total_watch_time is None
+    assert "more rows" in figures.unknown["total_watch_time"]
+
+
 def test_a_figure_that_cannot_be_had_costs_the_others_ten_seconds_at_most(
     provider, faults, made, clock
 ):

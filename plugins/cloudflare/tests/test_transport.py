@@ -125,14 +125,17 @@ def transport_for(
 ) -> Iterator[Callable[..., Transport]]:
     made: list[Transport] = []
 
-    def make(*, clock: object = time_passes, **settings: object) -> Transport:
+    def make(
+        *, clock: object = time_passes, calls_timeout: float = 60.0, **settings: object
+    ) -> Transport:
         values = {
             "account_id": ACCOUNT,
             "api_token": Secret(TOKEN),
             "api_url": f"{served.url}/client/v4",
             **settings,
         }
-        transport = Transport(CloudflareSettings(**values), context_of(clock=clock))
+        context = context_of(clock=clock, timeout=calls_timeout)
+        transport = Transport(CloudflareSettings(**values), context)
         made.append(transport)
         return transport
 
@@ -536,6 +539,65 @@ def test_an_answer_that_never_comes_is_a_timeout_of_unknown_outcome(transport_fo
     canned.act = hang
     error = error_of(lambda: get(transport_for(timeout=0.05), operation=WRITE))
     assert (type(error), error.request_sent) == (PlatformTimeoutError, None)
+
+
+def test_an_answer_that_never_comes_is_given_up_in_the_time_that_its_attempt_has(
+    transport_for, canned
+):
+    async def hang(_send: Send, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    canned.act = hang
+    transport = transport_for(clock=SystemClock(), calls_timeout=0.3)
+    began = SystemClock().monotonic()
+    error = error_of(lambda: get(transport, operation=WRITE))
+    assert (type(error), error.request_sent) == (PlatformTimeoutError, None)
+    assert SystemClock().monotonic() - began < 5
+
+
+def test_a_connection_is_given_up_sooner_than_an_answer(transport, canned, monkeypatch):
+    allowed: list[object] = []
+    send = transport._client.send
+
+    def record(request, **more):
+        allowed.append(request.extensions["timeout"])
+        return send(request, **more)
+
+    monkeypatch.setattr(transport._client, "send", record)
+    canned.say(200, success({"uid": UID}))
+    with transport._calls.deadline(30):
+        get(transport)
+    assert allowed == [{"connect": 5, "read": 10, "write": 10, "pool": 10}]
+
+
+def test_a_request_that_finds_no_free_connection_was_provably_not_sent(transport_for, canned):
+    arrived, free = threading.Semaphore(0), threading.Event()
+
+    async def hold(send: Send, _receive: Receive) -> None:
+        arrived.release()
+        while not free.is_set():  # noqa: ASYNC110  # a thread sets it
+            await asyncio.sleep(0.01)
+        body = json.dumps(success({"uid": UID})).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    canned.act = hold
+    transport = transport_for()
+    threads = [threading.Thread(target=get, args=(transport,)) for _ in range(MAX_IN_FLIGHT)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(MAX_IN_FLIGHT):
+            assert arrived.acquire(timeout=10)
+        with transport._calls.deadline(0.3):
+            error = error_of(lambda: get(transport, operation=WRITE))
+    finally:
+        free.set()
+        for thread in threads:
+            thread.join()
+    assert (type(error), error.request_sent) == (PlatformTimeoutError, False)
+    assert len(canned.seen) == MAX_IN_FLIGHT
 
 
 def test_an_answer_that_trickles_is_given_up_when_its_time_is_over(transport_for, canned):

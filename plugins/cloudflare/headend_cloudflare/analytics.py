@@ -43,6 +43,7 @@ KEPT: Final = timedelta(days=90)
 """For how long minutes viewed are kept."""
 _PERIOD: Final = timedelta(days=31)
 """The longest that one query may be about."""
+_DAY: Final = 86400.0
 _ROWS: Final = 10_000
 """The most rows that one query gives."""
 
@@ -128,12 +129,16 @@ class Analytics:
             return Unknown(f"the customer host did not tell it: {error.message}")
 
     def watch_time(
-        self, created_at: datetime | None, find_ids: Callable[[], Sequence[str]]
+        self,
+        created_at: datetime | None,
+        retention: float | None,
+        find_ids: Callable[[], Sequence[str]],
     ) -> float | Unknown:
         """Return the seconds watched by all viewers together.
 
         Args:
             created_at: when the live stream was made.
+            retention: the days after which Cloudflare deletes its recordings, if it does.
             find_ids: gives its id and those of its recordings; called only if they are needed.
         """
         now = self._clock.now()
@@ -143,6 +148,12 @@ class Analytics:
         if now - first > KEPT:
             return Unknown(
                 f"Cloudflare keeps it for {KEPT.days} days, and the live stream is older"
+            )
+        if retention is not None and (now - created_at).total_seconds() > retention * _DAY:
+            # Minutes are counted by recording, and one that is gone cannot be asked for.
+            return Unknown(
+                f"Cloudflare deletes the recordings of this live stream after {retention:g} days, "
+                "and what was watched of one that is gone is not known any more"
             )
         if self._clock.monotonic() < self._denied_until:
             return Unknown(NO_PERMISSION)
@@ -197,17 +208,11 @@ def why_uncounted(fields: Fields) -> Unknown | None:
     It is not supported for WebRTC (developers.cloudflare.com/stream/webrtc-beta), and what it
     answers for a hidden count is not documented, so that a 0 from there would mean nothing.
     """
-    if _within(fields, "recording", "hideLiveViewerCount") is True:
+    if wire.hides_viewer_count(fields):
         return Unknown(HIDDEN)
-    current = _within(fields, "status", "current")
-    if isinstance(current, dict) and current.get("ingestProtocol") == "webrtc":
+    if wire.ingest_protocol(fields) == "webrtc":
         return Unknown(NO_WEBRTC_VIEWERS)
     return None
-
-
-def _within(fields: Fields, outer: str, inner: str) -> object:
-    values = fields.raw(outer)
-    return values.get(inner) if isinstance(values, dict) else None
 
 
 def _read_account(fields: Fields) -> list[float]:

@@ -114,6 +114,13 @@ NEARLY_FULL: Final = 0.9
 _NAMES_NOTHING: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """What is no id, but as short as one: it can be shown, for no key and no address is so short."""
 
+_NAMED_BY: Final[Mapping[str, str]] = {
+    "live stream": "`headend list` names the live streams there are",
+    "recording": "list_recordings() names those of a live stream",
+    "simulcast target": "list_simulcast_targets() names those of a live stream",
+}
+"""Where to find the ids of what there is."""
+
 _REFUSALS: Final = (
     AuthenticationError,
     PermissionDeniedError,
@@ -241,18 +248,20 @@ class CloudflareProvider:
 
     def get_analytics(self, stream_id: str) -> StreamAnalytics:
         """Return viewers and watch time where Cloudflare tells them, and else the reasons."""
-        stream, base, uncounted = self.read_input(
+        stream, base, uncounted, retention = self.read_input(
             ANALYTICS,
             stream_id,
             lambda fields: (
                 self.live_stream(fields),
                 wire.customer_base(fields, self._settings.customer_url),
                 why_uncounted(fields),
+                wire.retention(fields),
             ),
         )
         viewers = uncounted or self._analytics.viewer_count(base, stream_id)
         watch_time = self._analytics.watch_time(
             stream.created_at,
+            retention,
             lambda: [stream_id, *(one.recording_id for one in self.recordings_of(stream_id))],
         )
         unknown = {"current_bitrate": NO_BITRATE, "peak_viewers": NO_PEAK}
@@ -281,9 +290,7 @@ class CloudflareProvider:
             PlatformTimeoutError: the encoder is still there; end it again later.
             InvalidRequestError: this is no id of a live stream but maybe a key or an address.
         """
-        if not wire.is_id(stream_id):
-            if not _NAMES_NOTHING.fullmatch(stream_id):
-                raise self.not_an_id(END)
+        if self.names_nothing(END, stream_id, "live stream"):
             return EndResult(stream_id=stream_id, outcome=EndOutcome.ALREADY_GONE)
         with self._calls.deadline():
             try:
@@ -361,9 +368,7 @@ class CloudflareProvider:
             ConflictError: it is still being made; some minutes after its broadcast it can go.
             InvalidRequestError: this is no id of a recording but maybe a key or an address.
         """
-        if not wire.is_id(recording_id):
-            if not _NAMES_NOTHING.fullmatch(recording_id):
-                raise self.not_an_id(DELETE_RECORDING)
+        if self.names_nothing(DELETE_RECORDING, recording_id, "recording"):
             return
         try:
             self.delete_one(
@@ -425,18 +430,25 @@ class CloudflareProvider:
         )
 
     def delete_simulcast_target(self, stream_id: str, target_id: str) -> None:
-        """Remove one; a push to it stops within 30 s.  One that is gone is no error."""
-        try:
-            self.delete_one(
-                DELETE_TARGET,
-                self.output_path(DELETE_TARGET, stream_id, target_id),
-                lambda: self.see_target(stream_id, target_id),
-            )
-        except StreamNotFoundError as error:
-            if error.request_sent is False and not wire.is_id(stream_id):
-                raise
-            # The platform has one code for both: this raises if it is the live stream.
-            self.list_simulcast_targets(stream_id)
+        """Remove one; a push to it stops within 30 s.  One that is gone is no error.
+
+        Raises:
+            InvalidRequestError: this is no id of a simulcast target but maybe a key or an address.
+        """
+        path = self.outputs_path(DELETE_TARGET, stream_id)
+        if not self.names_nothing(DELETE_TARGET, target_id, "simulcast target"):
+            try:
+                self.delete_one(
+                    DELETE_TARGET,
+                    f"{path}/{target_id}",
+                    lambda: self.see_target(stream_id, target_id),
+                )
+            except StreamNotFoundError:
+                pass
+            else:
+                return
+        # The platform has one code for both: this raises if it is the live stream that is gone.
+        self.list_simulcast_targets(stream_id)
 
     def create_playback_token(self, stream_id: str, *, expires_in: float) -> PlaybackToken:
         """Give leave to watch: signed here if there is a signing key, else by the platform.
@@ -612,12 +624,18 @@ class CloudflareProvider:
         """See to the recordings of a live stream that was gone already.
 
         Whether Cloudflare still finds them by an input that is gone is not documented.
+
+        Raises:
+            PlatformError: they are to be deleted, and the platform cannot be asked for them.
         """
         kept: tuple[Recording, ...] = ()
         warnings: tuple[str, ...] = ()
         try:
             kept = self.recordings_of(stream_id)
         except PlatformError as error:
+            if delete_recordings:
+                # Done is what was asked for, and that cannot be said; it can be asked for again.
+                raise
             warnings = (f"whether recordings of it stay could not be learnt: {error}",)
         if delete_recordings:
             self.delete_recordings(stream_id, kept)
@@ -849,17 +867,26 @@ class CloudflareProvider:
                 "stream key or an address is none"
             )
         return StreamNotFoundError(
-            f"{message}; `headend list` names the live streams there are",
+            f"{message}; {_NAMED_BY[what]}",
             provider=NAME,
             operation=operation.name,
             request_sent=sent,
         )
 
-    def not_an_id(self, operation: Operation) -> InvalidRequestError:
-        """Return the error for what may be a secret in the place of an id; it is not shown."""
-        return InvalidRequestError(
-            "this is no id: ids are 32 digits and letters from a to f, and a stream key or an "
-            "address is none; `headend list` names the live streams there are",
+    def names_nothing(self, operation: Operation, named: str, what: str) -> bool:
+        """Tell whether an id is one that nothing can have, where what is gone is no error.
+
+        Raises:
+            InvalidRequestError: it may be a secret or an address in the place of an id, which was
+                surely meant to name something.  It is not shown.
+        """
+        if wire.is_id(named):
+            return False
+        if _NAMES_NOTHING.fullmatch(named):
+            return True
+        raise InvalidRequestError(
+            f"this is no id of a {what}: ids are 32 digits and letters from a to f, and a stream "
+            f"key or an address is none; {_NAMED_BY[what]}",
             provider=NAME,
             operation=operation.name,
             request_sent=False,

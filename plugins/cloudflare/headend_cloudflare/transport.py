@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from attrs import field, frozen
@@ -38,8 +40,8 @@ from headend.plugin import (
     parse_retry_after,
     read_json,
 )
-from headend_cloudflare.facts import GRAPHQL_LIMIT
-from headend_cloudflare.wire import NAME
+from headend_cloudflare.facts import GRAPHQL_LIMIT, PERMISSIONS
+from headend_cloudflare.wire import KEY_LIKE, NAME
 
 if TYPE_CHECKING:
     import ssl
@@ -96,8 +98,6 @@ _NAMES_ONE: Final = re.compile(r"/stream/(?:live_inputs/)?[0-9a-f]{24,32}(?:/|$)
 _NAMES_IT_ODDLY: Final = re.compile(r"/stream/live_inputs/[0-9a-f]{24,31}(?:/|$)")
 """Where a path has an id that is shorter than those that the platform gives out today."""
 _RATELIMIT: Final = re.compile(r'"([^"]{1,64})"\s*;\s*r=([0-9]{1,9})\s*;\s*t=([0-9]{1,9})')
-_KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
-"""How stream keys, passphrases and the secrets in WHIP addresses look in all public samples."""
 _CODE: Final = re.compile(r"[0-9]{1,9}")
 _LINK: Final = re.compile(r"https://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 
@@ -106,7 +106,7 @@ _CHECK_ADDRESS: Final = "check CLOUDFLARE_STREAM_API_URL and CLOUDFLARE_STREAM_A
 _CHECK_HOST: Final = "check CLOUDFLARE_STREAM_CUSTOMER_URL, if it is set"
 _CHECK_PERMISSION: Final = (
     "the token lacks a permission, is for another account than CLOUDFLARE_STREAM_ACCOUNT_ID, or "
-    'is not good any more; it needs "Stream: Edit"'
+    "is not good any more"
 )
 _LISTED: Final = "`headend list` names the live streams there are"
 _TRY_AGAIN: Final = "try again, and see https://www.cloudflarestatus.com"
@@ -318,19 +318,31 @@ class Transport:
 
         Raises:
             PlatformTimeoutError: it took longer than the attempt may.
-            PlatformUnavailableError: nobody answered, or in no way that can be understood.
+            PlatformUnavailableError: nobody answered, or in no way that can be understood, or
+                the address cannot be asked at all.
         """
         timeout = min(attempt.timeout, self._settings.timeout)
         end = self._clock.monotonic() + timeout
         try:
-            with self._client.stream(
+            request = self._client.build_request(
                 method,
                 url,
                 params=query,
                 content=content,
                 headers=dict(headers),
                 timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT)),
-            ) as response:
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            # What looks like an address may still have a host that nothing can be asked for.
+            raise PlatformUnavailableError(
+                f"nothing was sent: {urlsplit(url).netloc} is no host that there can be; {advice}",
+                provider=NAME,
+                operation=operation.name,
+                retryable=False,
+                request_sent=False,
+            ) from error
+        try:
+            with closing(self._client.send(request, stream=True)) as response:
                 received = bytearray()
                 for chunk in response.iter_raw():
                     received += chunk
@@ -402,6 +414,11 @@ class Transport:
             return self.broken(operation, answer, found, _CHECK_ADDRESS, refusal, hidden)
         kind, advice = found
         message, code = self.in_words(refusal, hidden)
+        if kind is StreamNotFoundError:
+            # The platform does not say what.  Ids are no secrets, and nothing else is in a path.
+            message += f": {path.partition('/stream/')[2]}"
+        if kind is PermissionDeniedError:
+            advice += f'; this needs "{permission_for(operation.name)}"'
         error = kind(
             f"{message}; {advice}{self.link(refusal, hidden)}",
             provider=NAME,
@@ -486,7 +503,7 @@ class Transport:
         for secret in (*self._secrets, *hidden):
             if secret.reveal():
                 text = text.replace(secret.reveal(), str(secret))
-        shown = _KEY_LIKE.sub(str(self._settings.api_token), text)[:_MAX_MESSAGE]
+        shown = KEY_LIKE.sub(str(self._settings.api_token), text)[:_MAX_MESSAGE]
         return shown if shown.isprintable() else repr(shown)
 
     def retry_after(self, answer: Answer) -> float | None:
@@ -537,6 +554,11 @@ class Transport:
                 raise self.broken(operation, answer, str(error), _CHECK_ADDRESS) from error
 
         return self._calls.run(operation, send)
+
+
+def permission_for(operation: str) -> str:
+    """Return the permission that a token must have for an operation, the least that will do."""
+    return next((one.name for one in PERMISSIONS if operation in one.needed_for), "Stream: Edit")
 
 
 def read_refusal(answer: Answer) -> Refusal | None:

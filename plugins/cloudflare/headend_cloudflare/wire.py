@@ -97,6 +97,9 @@ _LEFT_OUT: Final[Mapping[str, object]] = {
 }
 """What an answer means that leaves a setting out or gives null: the documented default."""
 
+KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
+"""How stream keys, passphrases and the secrets in WHIP addresses look in all public samples."""
+
 _ID: Final = re.compile(r"[0-9a-f]{24,32}")
 _JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _WEBRTC: Final = re.compile(
@@ -107,7 +110,6 @@ _HLS: Final = re.compile(r"[^?#]+\.m3u8(?:\?[^#]*)?")
 _OUTPUT: Final = re.compile(r"(?:rtmps?|srt)://[!-~]+", re.IGNORECASE)
 """The pricing page names simulcasting by SRT and RTMP."""
 _SECRET: Final = re.compile(r"[!-~]+")
-_KEY_LIKE: Final = re.compile(r"[0-9a-f]{32}k[0-9a-f]{32}")
 _LOW_LATENCY: Final = "protocol=llhls"
 
 _UNKNOWN_DURATION: Final = -1
@@ -266,6 +268,24 @@ def has_encoder(fields: Fields) -> bool:
     return word in _WITH_ENCODER
 
 
+def ingest_protocol(fields: Fields) -> str | None:
+    """Read how an encoder pushes or last pushed: ``rtmp``, ``srt`` or ``webrtc``, if it is told."""
+    current = _current(fields)
+    return None if current is None else current.optional("ingestProtocol", Fields.text)
+
+
+def hides_viewer_count(fields: Fields) -> bool:
+    """Tell whether an input keeps its viewer count to itself."""
+    recording = fields.optional("recording", Fields.object)
+    hidden = None if recording is None else recording.optional("hideLiveViewerCount", Fields.flag)
+    return hidden or False
+
+
+def retention(fields: Fields) -> float | None:
+    """Read after how many days recordings of an input are deleted, `None`: never."""
+    return fields.optional("deleteRecordingAfterDays", Fields.number)
+
+
 def credentials(
     fields: Fields, customer_url: str | None, warnings: Sequence[str] = ()
 ) -> StreamCredentials:
@@ -329,7 +349,7 @@ def customer_base(fields: Fields, customer_url: str | None = None) -> str | None
         found = None if url is None else pattern.fullmatch(url)
         base = None if found is None else found["base"].rstrip("/")
         # In an address of a form not known yet, the id or a key may be further to the left.
-        if base is not None and own_id not in base and not _KEY_LIKE.search(base):
+        if base is not None and own_id not in base and not KEY_LIKE.search(base):
             return base
     return None if customer_url is None else customer_url.rstrip("/")
 
@@ -553,12 +573,19 @@ def _connection(fields: Fields) -> tuple[str | None, str | None]:
     """
     if isinstance(fields.raw("status"), str):
         return fields.text("status"), None
-    status = fields.optional("status", Fields.object)
-    current = None if status is None else status.optional("current", Fields.object)
+    current = _current(fields)
     if current is None:
         return None, None
     reason = current.raw("reason")
     return current.optional("state", Fields.text) or "", reason if isinstance(reason, str) else None
+
+
+def _current(fields: Fields) -> Fields | None:
+    """Return the object that tells of the connection, in the shape of ``status`` that has one."""
+    if isinstance(fields.raw("status"), str):
+        return None
+    status = fields.optional("status", Fields.object)
+    return None if status is None else status.optional("current", Fields.object)
 
 
 def _shown(text: str) -> str:

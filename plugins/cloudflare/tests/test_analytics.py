@@ -125,6 +125,26 @@ def test_of_what_is_older_than_figures_are_kept_no_part_is_given(provider, simul
     assert graphql_requests(simulated) == 0
 
 
+def test_of_recordings_of_which_one_may_be_gone_no_part_is_given(provider, simulated, clock):
+    """What was watched is counted by recording, so that a deleted one would be missing in it."""
+    simulated.switch(connect_time=0, playlist_time=0, graphql_delay=0)
+    made = provider.create_live_stream(
+        asked(options=CloudflareOptions(delete_recording_after_days=30))
+    )
+    go_live(simulated, clock, made, 3, 600).leave()
+    clock.advance(3600)
+    (recording,) = provider.list_recordings(made.stream_id)
+    assert provider.get_analytics(made.stream_id).total_watch_time
+
+    clock.advance(29 * 86400)
+    go_live(simulated, clock, made, 3, 600).leave()
+    clock.advance(86400)
+    assert recording not in list(provider.list_recordings(made.stream_id))
+    figures = provider.get_analytics(made.stream_id)
+    assert figures.total_watch_time is None
+    assert "after 30 days" in figures.unknown["total_watch_time"]
+
+
 def test_a_token_without_leave_for_analytics_costs_one_question_in_five_minutes(
     provider_for, simulated, clock
 ):
@@ -195,6 +215,17 @@ def test_a_row_of_the_platform_is_minutes(provider, faults, made):
     nothing = [{"sum": {"minutesViewed": 0}}]
     faults.script({3: answering("rows", 200, body=graphql(None, rows=nothing))})
     assert provider.get_analytics(made.stream_id).total_watch_time == 0
+
+
+def test_rows_that_may_have_been_cut_off_are_not_the_whole(provider, faults, made):
+    rows = [{"sum": {"minutesViewed": 1}}] * 10_000
+    faults.script({3: answering("rows", 200, body=graphql(None, rows=rows[1:]))})
+    assert provider.get_analytics(made.stream_id).total_watch_time == 9999 * 60
+
+    faults.script({3: answering("rows", 200, body=graphql(None, rows=rows))})
+    figures = provider.get_analytics(made.stream_id)
+    assert figures.total_watch_time is None
+    assert "more rows" in figures.unknown["total_watch_time"]
 
 
 def test_a_figure_that_cannot_be_had_costs_the_others_ten_seconds_at_most(

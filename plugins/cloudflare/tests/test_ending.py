@@ -148,6 +148,20 @@ def test_what_stays_of_a_live_stream_that_is_gone_is_a_warning_if_it_cannot_be_l
     assert "could not be learnt" in ended.warnings[0]
 
 
+def test_recordings_that_were_to_go_are_not_taken_for_gone_if_that_cannot_be_learnt(
+    provider, simulated, recorded, faults
+):
+    simulated.switch(recordings_forget=False)
+    simulated.delete_input(recorded.stream_id)
+    faults.script({1: HTML})
+
+    with pytest.raises(PlatformProtocolError):
+        provider.end_live_stream(recorded.stream_id, delete_recordings=True)
+    assert simulated.videos
+    provider.end_live_stream(recorded.stream_id, delete_recordings=True)
+    assert simulated.videos == {}
+
+
 def test_a_recording_that_is_being_made_keeps_the_live_stream_disabled_until_it_is_ended_again(
     provider, simulated, made, clock
 ):

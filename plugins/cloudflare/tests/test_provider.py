@@ -396,6 +396,7 @@ def test_a_live_stream_that_is_not_there_is_not_found(provider, name):
         OPERATIONS[name](provider, ABSENT)
     assert (caught.value.status, caught.value.code) == (404, "10003")
     assert caught.value.request_sent is True
+    assert ABSENT in caught.value.message
 
 
 HARMLESS_IDS = ("no-such-stream", "42", "a" * 32, "in_1")
@@ -429,6 +430,7 @@ def test_a_key_or_an_address_is_refused_where_an_id_that_is_gone_would_be_no_err
     acts: list[Callable[[], object]] = [
         lambda: provider.end_live_stream(named, delete_recordings=True),
         lambda: provider.delete_recording(named),
+        lambda: provider.delete_simulcast_target(made.stream_id, named),
     ]
     for act in acts:
         with pytest.raises(InvalidRequestError, match="this is no id") as caught:
@@ -737,6 +739,26 @@ def test_a_token_that_may_only_read_is_healthy_and_may_not_create(provider_for, 
     with pytest.raises(PermissionDeniedError, match="Stream: Edit"):
         provider.create_live_stream(asked())
     assert simulated.inputs == {}
+
+
+def test_the_permission_that_an_error_asks_for_is_the_least_that_will_do(provider_for):
+    provider = provider_for(account_id="0" * 32)
+    reading: list[Callable[[], object]] = [
+        provider.check_health,
+        lambda: list(provider.list_live_streams()),
+        lambda: provider.get_credentials(ABSENT),
+    ]
+    for act in reading:
+        with pytest.raises(PermissionDeniedError, match='this needs "Stream: Read"'):
+            act()
+    writing: list[Callable[[], object]] = [
+        lambda: provider.create_live_stream(asked()),
+        lambda: provider.confirm_live_stream(asked(), ABSENT),
+        lambda: provider.rotate_stream_key(ABSENT),
+    ]
+    for act in writing:
+        with pytest.raises(PermissionDeniedError, match='this needs "Stream: Edit"'):
+            act()
 
 
 def test_another_account_is_not_let_in(provider_for):

@@ -125,14 +125,17 @@ def transport_for(
 ) -> Iterator[Callable[..., Transport]]:
     made: list[Transport] = []
 
-    def make(*, clock: object = time_passes, **settings: object) -> Transport:
+    def make(
+        *, clock: object = time_passes, calls_timeout: float = 60.0, **settings: object
+    ) -> Transport:
         values = {
             "account_id": ACCOUNT,
             "api_token": Secret(TOKEN),
             "api_url": f"{served.url}/client/v4",
             **settings,
         }
-        transport = Transport(CloudflareSettings(**values), context_of(clock=clock))
+        context = context_of(clock=clock, timeout=calls_timeout)
+        transport = Transport(CloudflareSettings(**values), context)
         made.append(transport)
         return transport
 
@@ -505,6 +508,30 @@ def test_a_closed_port_is_unavailable_and_provably_nothing_was_sent(transport_fo
     assert "CLOUDFLARE_STREAM_API_URL" in str(error)
 
 
+IMPOSSIBLE_HOSTS = ("xn--", "xn--a.example", "[::1]a", "[v1.a]")
+"""Hosts of what looks like an address; in the settings and in answers they pass for one."""
+
+
+@pytest.mark.parametrize("host", IMPOSSIBLE_HOSTS)
+def test_a_host_that_there_cannot_be_is_told_and_not_asked_for_again(
+    transport, transport_for, host
+):
+    wrong = transport_for(api_url=f"https://{host}/client/v4")
+    for act, setting in (
+        (lambda: get(wrong), "CLOUDFLARE_STREAM_API_URL"),
+        (
+            lambda: transport.look(LOOK, f"https://{host}/{UID}/views", viewers),
+            "CLOUDFLARE_STREAM_CUSTOMER_URL",
+        ),
+    ):
+        error = error_of(act)
+        assert type(error) is PlatformUnavailableError
+        assert (error.request_sent, error.retryable) == (False, False)
+        assert host in str(error)
+        assert setting in str(error)
+        assert all(TOKEN not in shown for shown in everything_in(error))
+
+
 def test_an_answer_that_never_comes_is_a_timeout_of_unknown_outcome(transport_for, canned):
     async def hang(_send: Send, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -513,6 +540,65 @@ def test_an_answer_that_never_comes_is_a_timeout_of_unknown_outcome(transport_fo
     canned.act = hang
     error = error_of(lambda: get(transport_for(timeout=0.05), operation=WRITE))
     assert (type(error), error.request_sent) == (PlatformTimeoutError, None)
+
+
+def test_an_answer_that_never_comes_is_given_up_in_the_time_that_its_attempt_has(
+    transport_for, canned
+):
+    async def hang(_send: Send, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    canned.act = hang
+    transport = transport_for(clock=SystemClock(), calls_timeout=0.3)
+    began = SystemClock().monotonic()
+    error = error_of(lambda: get(transport, operation=WRITE))
+    assert (type(error), error.request_sent) == (PlatformTimeoutError, None)
+    assert SystemClock().monotonic() - began < 5
+
+
+def test_a_connection_is_given_up_sooner_than_an_answer(transport, canned, monkeypatch):
+    allowed: list[object] = []
+    send = transport._client.send
+
+    def record(request, **more):
+        allowed.append(request.extensions["timeout"])
+        return send(request, **more)
+
+    monkeypatch.setattr(transport._client, "send", record)
+    canned.say(200, success({"uid": UID}))
+    with transport._calls.deadline(30):
+        get(transport)
+    assert allowed == [{"connect": 5, "read": 10, "write": 10, "pool": 10}]
+
+
+def test_a_request_that_finds_no_free_connection_was_provably_not_sent(transport_for, canned):
+    arrived, free = threading.Semaphore(0), threading.Event()
+
+    async def hold(send: Send, _receive: Receive) -> None:
+        arrived.release()
+        while not free.is_set():  # noqa: ASYNC110  # a thread sets it
+            await asyncio.sleep(0.01)
+        body = json.dumps(success({"uid": UID})).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    canned.act = hold
+    transport = transport_for()
+    threads = [threading.Thread(target=get, args=(transport,)) for _ in range(MAX_IN_FLIGHT)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(MAX_IN_FLIGHT):
+            assert arrived.acquire(timeout=10)
+        with transport._calls.deadline(0.3):
+            error = error_of(lambda: get(transport, operation=WRITE))
+    finally:
+        free.set()
+        for thread in threads:
+            thread.join()
+    assert (type(error), error.request_sent) == (PlatformTimeoutError, False)
+    assert len(canned.seen) == MAX_IN_FLIGHT
 
 
 def test_an_answer_that_trickles_is_given_up_when_its_time_is_over(transport_for, canned):
@@ -673,6 +759,28 @@ def test_a_customer_host_that_is_not_there_is_named_and_the_token_is_nowhere(tra
     assert type(error) is PlatformUnavailableError
     assert "CLOUDFLARE_STREAM_CUSTOMER_URL" in str(error)
     assert all(TOKEN not in shown for shown in everything_in(error))
+
+
+def test_no_proxy_and_no_login_of_the_machine_comes_between(
+    transport_for, canned, served, monkeypatch, tmp_path
+):
+    """A proxy of the environment would get the token, and a login of netrc would replace it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        elsewhere = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, elsewhere)
+        monkeypatch.setenv(name.lower(), elsewhere)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    canned.say(200, success({"uid": UID}))
+
+    assert get(transport_for()) == UID
+    (request,) = canned.seen
+    assert request.headers["authorization"] == f"Bearer {TOKEN}"
 
 
 # -- secrets --------------------------------------------------------------------------------------

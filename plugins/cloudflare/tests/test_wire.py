@@ -813,3 +813,32 @@ def test_storage_is_in_minutes():
 @given(st.text(max_size=80))
 def test_any_text_is_an_id_or_not(text: str):
     assert wire.is_id(text) == (24 <= len(text) <= 32 and not set(text) - set("0123456789abcdef"))
+
+
+# -- what figures depend on -----------------------------------------------------------------------
+
+
+def test_what_hides_the_viewer_count_is_read():
+    assert wire.hides_viewer_count(Fields({"recording": {"hideLiveViewerCount": True}}))
+    for shown in ({}, {"recording": None}, {"recording": {"hideLiveViewerCount": None}}):
+        assert not wire.hides_viewer_count(Fields(shown))
+
+
+@pytest.mark.parametrize("value", ["true", 1, "", [], {}])
+def test_what_may_hide_the_viewer_count_is_no_leave_to_take_a_zero_for_one(value):
+    with pytest.raises(BrokenAnswerError, match=r"recording\.hideLiveViewerCount"):
+        wire.hides_viewer_count(Fields({"recording": {"hideLiveViewerCount": value}}))
+
+
+def test_how_an_encoder_pushes_is_read_in_all_shapes_of_the_status():
+    status = {"current": {"state": "connected", "ingestProtocol": "webrtc"}}
+    assert wire.ingest_protocol(Fields({"status": status})) == "webrtc"
+    for unknown in (None, "connected", {}, {"current": None}, {"current": {"state": "connected"}}):
+        assert wire.ingest_protocol(Fields({"status": unknown})) is None
+
+
+def test_days_until_a_recording_goes_are_read():
+    assert wire.retention(Fields({"deleteRecordingAfterDays": 30})) == 30
+    assert wire.retention(Fields({"deleteRecordingAfterDays": None})) is None
+    with pytest.raises(BrokenAnswerError):
+        wire.retention(Fields({"deleteRecordingAfterDays": "30"}))

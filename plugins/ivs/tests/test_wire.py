@@ -111,7 +111,7 @@ def test_region_account_and_id_are_read_from_an_arn():
     ],
 )
 def test_what_is_no_channel_arn_is_refused_and_not_shown(text):
-    with pytest.raises(ValueError, match="not the ARN of a channel.*`headend list`") as caught:
+    with pytest.raises(ValueError, match=r"not the ARN of a channel.*`headend list`") as caught:
         ChannelArn.parse(text)
 
     assert not text.strip() or text.strip() not in str(caught.value)

@@ -36,6 +36,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.loaders import JSONFileLoader, create_loader
 
 from headend.plugin import ConfigurationError, Secret
 from headend_ivs.logs import watched
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.credentials import ReadOnlyCredentials
+    from botocore.loaders import Loader
     from mypy_boto3_sts import STSClient
 
     from headend_ivs.settings import IvsSettings
@@ -103,6 +105,28 @@ def client_config(timeout: float) -> Config:
     )
 
 
+class _ParsedOnce(JSONFileLoader):
+    """Reads botocore's descriptions of services once, which every session would parse anew.
+
+    They are megabytes, and most of the time that opening a provider takes.
+    """
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, object] = {}
+
+    def load_file(self, file_path: str) -> object:
+        """Return what is in a file, `None` if there is none."""
+        if file_path not in self._parsed:
+            found: object = super().load_file(file_path)
+            if found is None:
+                return None
+            self._parsed[file_path] = found
+        return self._parsed[file_path]
+
+
+_FILES: Final = _ParsedOnce()
+
+
 @frozen
 class NotSignedError(Exception):
     """Credentials that were found could not be had or renewed.
@@ -142,6 +166,7 @@ class Login:
         with watched():
             self.session = botocore.session.Session(profile=settings.profile)
             self.session.set_config_variable("region", settings.region)
+            self.session.lazy_register_component("data_loader", self._data_loader)
         search = _Search(self.session, settings)
         found = search.run(patience)
         self.source = search.source
@@ -154,6 +179,11 @@ class Login:
             self._held = found
             self._frozen = search.frozen
         self.session.register_component("credential_provider", _Signer(self))
+
+    def _data_loader(self) -> Loader:
+        loader = create_loader(self.session.get_config_variable("data_path"))
+        loader.file_loader = _FILES
+        return loader
 
     @property
     def account(self) -> str | None:

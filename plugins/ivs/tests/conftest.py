@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -102,17 +102,6 @@ def open_ivs(
         clock=clock,
         random=random,
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _botocore_reads_its_files_once() -> Iterator[None]:
-    """Each session of botocore parses the same megabytes again, which is most of a test's time."""
-    from botocore.loaders import JSONFileLoader
-
-    load = cache(JSONFileLoader().load_file)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _loader, path: load(path))
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import partial
 from itertools import count
 from random import SystemRandom
@@ -52,7 +54,7 @@ from headend.settings import (
 from headend.spec import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
     from random import Random
     from types import TracebackType
@@ -521,11 +523,24 @@ class StreamingPlatform:
         return list(able.list_simulcast_targets(self._id(stream_id, "list_simulcast_targets")))
 
     def create_simulcast_target(
-        self, stream_id: str, server_url: str, stream_key: Secret
+        self, stream_id: str, server_url: str, stream_key: Secret | str
     ) -> SimulcastTarget:
-        """Have the platform push a copy elsewhere (`SIMULCAST`)."""
+        """Have the platform push a copy elsewhere (`SIMULCAST`).
+
+        Args:
+            stream_id: the live stream.
+            server_url: where the copy goes, without the key.
+            stream_key: the key for that place; a `str` becomes a `Secret` at once.
+        """
+        operation = "create_simulcast_target"
+        given: object = stream_key
+        key = Secret(given) if isinstance(given, str) else given
+        if not isinstance(key, Secret):
+            raise self._invalid(
+                f"the stream key is a Secret or a str, not {type(key).__name__}", operation
+            )
         return self._able(Simulcasts, Capability.SIMULCAST).create_simulcast_target(
-            self._id(stream_id, "create_simulcast_target"), server_url, stream_key
+            self._id(stream_id, operation), self._address(server_url, operation), key
         )
 
     def update_simulcast_target(
@@ -547,21 +562,34 @@ class StreamingPlatform:
         )
 
     def create_playback_token(self, stream_id: str, *, expires_in: float) -> PlaybackToken:
-        """Give leave to watch for so many seconds (`SIGNED_PLAYBACK`)."""
+        """Give leave to watch for so many seconds, one at least (`SIGNED_PLAYBACK`)."""
         operation = "create_playback_token"
-        if not expires_in > 0:
-            raise self._invalid("expires_in must be more than 0 seconds", operation)
+        given: object = expires_in
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            raise self._invalid(
+                f"expires_in is a number of seconds, not {type(given).__name__}", operation
+            )
+        # Tokens tell whole seconds, so that one for less would have expired when it is made.
+        if math.isnan(given) or given < 1:
+            raise self._invalid(f"expires_in must be at least 1 second, not {given:g}", operation)
         return self._able(SignsPlayback, Capability.SIGNED_PLAYBACK).create_playback_token(
             self._id(stream_id, operation), expires_in=expires_in
         )
 
-    def parse_event(self, headers: Mapping[str, str], body: bytes) -> StreamEvent:
+    def parse_event(self, headers: Mapping[str, str], body: bytes | str) -> StreamEvent:
         """Verify and read a message that the platform sent to your application (`EVENTS`).
+
+        Args:
+            headers: the header fields that came with it.
+            body: just as it came, since a signature may be that of its bytes; a `str` is taken as
+                UTF-8.
 
         Raises:
             AuthenticationError: it does not come from the platform.
+            InvalidRequestError: this is no message's headers and body.
         """
-        return self._able(ParsesEvents, Capability.EVENTS).parse_event(headers, body)
+        able = self._able(ParsesEvents, Capability.EVENTS)
+        return able.parse_event(*self._message(headers, body, "parse_event"))
 
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
@@ -622,6 +650,27 @@ class StreamingPlatform:
         if not value or not value.isprintable():
             raise self._invalid(f"a {what} is not empty and has no control characters", operation)
         return value
+
+    def _address(self, value: object, operation: str) -> str:
+        if not isinstance(value, str):
+            raise self._invalid(f"an address is a str, not {type(value).__name__}", operation)
+        return value
+
+    def _message(
+        self, headers: object, body: object, operation: str
+    ) -> tuple[Mapping[str, str], bytes]:
+        if not isinstance(headers, Mapping):
+            raise self._invalid(
+                f"headers are names with values, as a dict has them, not {type(headers).__name__}",
+                operation,
+            )
+        if isinstance(body, str):
+            return headers, body.encode(errors="surrogatepass")
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise self._invalid(
+                f"a body is bytes just as they came, not {type(body).__name__}", operation
+            )
+        return headers, bytes(body)
 
     def _channel_id(self, value: int | str, operation: str) -> str:
         try:

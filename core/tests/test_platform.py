@@ -337,8 +337,34 @@ class TestAbilities:
     def test_a_playback_token_is_good_for_some_time(self, opened: Opened) -> None:
         platform, _ = opened()
 
-        with pytest.raises(InvalidRequestError, match="expires_in must be more than 0 seconds"):
-            platform.create_playback_token("live-1", expires_in=0)
+        for short in (0, -1, 0.5, float("nan")):
+            with pytest.raises(InvalidRequestError, match="expires_in must be at least 1 second"):
+                platform.create_playback_token("live-1", expires_in=short)
+        for given in ("60", None, True):
+            with pytest.raises(InvalidRequestError, match="expires_in is a number of seconds, not"):
+                platform.create_playback_token("live-1", expires_in=given)  # type: ignore[arg-type]  # what a host may pass
+
+    def test_a_key_for_elsewhere_that_is_plain_text_becomes_a_secret(self, opened: Opened) -> None:
+        platform, _ = opened()
+        stream_id = platform.create_live_stream(1).stream_id
+        target = platform.create_simulcast_target(stream_id, "rtmp://x/y", "key")
+
+        assert target.enabled
+        for key in (None, b"key", 5):
+            with pytest.raises(InvalidRequestError, match="stream key is a Secret or a str, not"):
+                platform.create_simulcast_target(stream_id, "rtmp://x/y", key)  # type: ignore[arg-type]  # as above
+        with pytest.raises(InvalidRequestError, match="an address is a str, not NoneType"):
+            platform.create_simulcast_target(stream_id, None, "key")  # type: ignore[arg-type]  # as above
+
+    def test_a_message_may_be_bytes_or_text_and_nothing_else(self, opened: Opened) -> None:
+        platform, _ = opened()
+        for body in (b'{"a": 1}', '{"a": 1}', bytearray(b'{"a": 1}'), memoryview(b'{"a": 1}')):
+            assert platform.parse_event({"signature": "good"}, body).raw == '{"a": 1}'  # type: ignore[arg-type]  # as above
+        for wrong in (None, {"a": 1}):
+            with pytest.raises(InvalidRequestError, match="a body is bytes just as they came, not"):
+                platform.parse_event({"signature": "good"}, wrong)  # type: ignore[arg-type]  # as above
+        with pytest.raises(InvalidRequestError, match="headers are names with values"):
+            platform.parse_event(None, b"{}")  # type: ignore[arg-type]  # as above
 
     def test_a_message_that_is_not_from_the_platform_is_refused(self, opened: Opened) -> None:
         platform, _ = opened()

@@ -489,38 +489,44 @@ class StreamingPlatform:
 
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
-        return self._able(RotatesKeys, Capability.KEY_ROTATION).rotate_stream_key(
-            self._id(stream_id, "rotate_stream_key")
+        operation = "rotate_stream_key"
+        return self._able(RotatesKeys, Capability.KEY_ROTATION, operation).rotate_stream_key(
+            self._id(stream_id, operation)
         )
 
     def enable_live_stream(self, stream_id: str) -> LiveStream:
         """Let encoders in again (`ENABLE`)."""
-        return self._able(Enables, Capability.ENABLE).enable_live_stream(
-            self._id(stream_id, "enable_live_stream")
+        operation = "enable_live_stream"
+        return self._able(Enables, Capability.ENABLE, operation).enable_live_stream(
+            self._id(stream_id, operation)
         )
 
     def disable_live_stream(self, stream_id: str) -> LiveStream:
         """Refuse encoders and disconnect the one that is there, without ending it (`ENABLE`)."""
-        return self._able(Enables, Capability.ENABLE).disable_live_stream(
-            self._id(stream_id, "disable_live_stream")
+        operation = "disable_live_stream"
+        return self._able(Enables, Capability.ENABLE, operation).disable_live_stream(
+            self._id(stream_id, operation)
         )
 
     def list_recordings(self, stream_id: str) -> Iterator[Recording]:
         """Return what is kept of a live stream's sessions (`RECORDINGS`)."""
-        return self._able(Records, Capability.RECORDINGS).list_recordings(
-            self._id(stream_id, "list_recordings")
+        operation = "list_recordings"
+        return self._able(Records, Capability.RECORDINGS, operation).list_recordings(
+            self._id(stream_id, operation)
         )
 
     def delete_recording(self, recording_id: str) -> None:
         """Delete a recording for good; one that is gone is no error (`RECORDINGS`)."""
-        self._able(Records, Capability.RECORDINGS).delete_recording(
-            self._id(recording_id, "delete_recording", what="recording id")
+        operation = "delete_recording"
+        self._able(Records, Capability.RECORDINGS, operation).delete_recording(
+            self._id(recording_id, operation, what="recording id")
         )
 
     def list_simulcast_targets(self, stream_id: str) -> list[SimulcastTarget]:
         """Return the places to which the platform pushes a copy (`SIMULCAST`)."""
-        able = self._able(Simulcasts, Capability.SIMULCAST)
-        return list(able.list_simulcast_targets(self._id(stream_id, "list_simulcast_targets")))
+        operation = "list_simulcast_targets"
+        able = self._able(Simulcasts, Capability.SIMULCAST, operation)
+        return list(able.list_simulcast_targets(self._id(stream_id, operation)))
 
     def create_simulcast_target(
         self, stream_id: str, server_url: str, stream_key: Secret | str
@@ -539,7 +545,7 @@ class StreamingPlatform:
             raise self._invalid(
                 f"the stream key is a Secret or a str, not {type(key).__name__}", operation
             )
-        return self._able(Simulcasts, Capability.SIMULCAST).create_simulcast_target(
+        return self._able(Simulcasts, Capability.SIMULCAST, operation).create_simulcast_target(
             self._id(stream_id, operation), self._address(server_url, operation), key
         )
 
@@ -548,7 +554,7 @@ class StreamingPlatform:
     ) -> SimulcastTarget:
         """Switch a simulcast target on or off (`SIMULCAST`)."""
         operation = "update_simulcast_target"
-        return self._able(Simulcasts, Capability.SIMULCAST).update_simulcast_target(
+        return self._able(Simulcasts, Capability.SIMULCAST, operation).update_simulcast_target(
             self._id(stream_id, operation),
             self._id(target_id, operation, what="target id"),
             enabled=enabled,
@@ -557,7 +563,7 @@ class StreamingPlatform:
     def delete_simulcast_target(self, stream_id: str, target_id: str) -> None:
         """Remove a simulcast target; one that is gone is no error (`SIMULCAST`)."""
         operation = "delete_simulcast_target"
-        self._able(Simulcasts, Capability.SIMULCAST).delete_simulcast_target(
+        self._able(Simulcasts, Capability.SIMULCAST, operation).delete_simulcast_target(
             self._id(stream_id, operation), self._id(target_id, operation, what="target id")
         )
 
@@ -572,9 +578,9 @@ class StreamingPlatform:
         # Tokens tell whole seconds, so that one for less would have expired when it is made.
         if math.isnan(given) or given < 1:
             raise self._invalid(f"expires_in must be at least 1 second, not {given:g}", operation)
-        return self._able(SignsPlayback, Capability.SIGNED_PLAYBACK).create_playback_token(
-            self._id(stream_id, operation), expires_in=expires_in
-        )
+        return self._able(
+            SignsPlayback, Capability.SIGNED_PLAYBACK, operation
+        ).create_playback_token(self._id(stream_id, operation), expires_in=expires_in)
 
     def parse_event(self, headers: Mapping[str, str], body: bytes | str) -> StreamEvent:
         """Verify and read a message that the platform sent to your application (`EVENTS`).
@@ -588,13 +594,15 @@ class StreamingPlatform:
             AuthenticationError: it does not come from the platform.
             InvalidRequestError: this is no message's headers and body.
         """
-        able = self._able(ParsesEvents, Capability.EVENTS)
-        return able.parse_event(*self._message(headers, body, "parse_event"))
+        operation = "parse_event"
+        able = self._able(ParsesEvents, Capability.EVENTS, operation)
+        return able.parse_event(*self._message(headers, body, operation))
 
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
-        return self._able(ListsSessions, Capability.SESSIONS).list_sessions(
-            self._id(stream_id, "list_sessions")
+        operation = "list_sessions"
+        return self._able(ListsSessions, Capability.SESSIONS, operation).list_sessions(
+            self._id(stream_id, operation)
         )
 
     def get_session(self, stream_id: str, session_id: str) -> Session:
@@ -604,14 +612,15 @@ class StreamingPlatform:
             StreamNotFoundError: there is no such live stream, or it had no such session.
         """
         operation = "get_session"
-        return self._able(ListsSessions, Capability.SESSIONS).get_session(
+        return self._able(ListsSessions, Capability.SESSIONS, operation).get_session(
             self._id(stream_id, operation), self._id(session_id, operation, what="session id")
         )
 
     def put_timed_metadata(self, stream_id: str, text: str) -> None:
         """Send a text to all viewers, in time with the picture (`TIMED_METADATA`)."""
-        self._able(PutsTimedMetadata, Capability.TIMED_METADATA).put_timed_metadata(
-            self._id(stream_id, "put_timed_metadata"), text
+        operation = "put_timed_metadata"
+        self._able(PutsTimedMetadata, Capability.TIMED_METADATA, operation).put_timed_metadata(
+            self._id(stream_id, operation), text
         )
 
     def _open_provider(self) -> Provider:
@@ -622,16 +631,16 @@ class StreamingPlatform:
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:
             can = ", ".join(sorted(self.capabilities)) or "none"
-            reason = "" if what == capability else f": it lacks the capability {capability}"
             raise UnsupportedError(
-                f"{self.provider} does not support {what}{reason}; its capabilities are {can}",
+                f"{self.provider} does not support {what}: it lacks the capability {capability}; "
+                f"its capabilities are {can}",
                 provider=self.provider,
                 feature=capability,
             )
 
-    def _able(self, protocol: type[_T], capability: Capability) -> _T:
+    def _able(self, protocol: type[_T], capability: Capability, operation: str) -> _T:
         assert PROTOCOLS[capability] is protocol
-        self._need(capability, capability)
+        self._need(capability, operation)
         provider: object = self._open_provider()
         if not isinstance(provider, protocol):
             raise PluginError(f"{self.provider} declares {capability} but lacks its operations")

@@ -259,7 +259,10 @@ class TestExitCodes:
         ran = run("rotate-key", "live-1", "--provider", "plain")
 
         assert ran.code == 4
-        assert "plain does not support key-rotation" in ran.err
+        assert (
+            "plain does not support rotate_stream_key: it lacks the capability key-rotation"
+            in ran.err
+        )
 
     def test_a_defect_is_a_traceback(
         self, ready: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch

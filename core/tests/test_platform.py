@@ -304,7 +304,8 @@ class TestAbilities:
             abilities(platform)[operation]()
 
         assert str(caught.value) == (
-            f"plain does not support {capability}; its capabilities are none"
+            f"plain does not support {operation}: it lacks the capability {capability}; "
+            "its capabilities are none"
         )
         assert (caught.value.provider, caught.value.feature) == ("plain", capability)
         assert provider.asked == []

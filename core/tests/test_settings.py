@@ -287,6 +287,22 @@ class TestTypes:
 
         assert problem.startswith(f"X_{name.upper()} ({name} in the file): must be ")
 
+    def test_what_attrs_compares_is_told_in_words(self) -> None:
+        @frozen
+        class Bounded:
+            lag: float = field(default=0.0, validator=validators.ge(0.0))
+            time: float = field(default=1.0, validator=validators.gt(0))
+            part: int = field(default=1, validator=validators.optional(validators.le(5)))
+            size: int = field(default=1, validator=validators.lt(5))
+
+        given = {"lag": "-3", "time": "0", "part": "7", "size": "5"}
+        assert structure_options(Bounded, given)[1] == [
+            ("lag", "must be at least 0, not -3"),
+            ("time", "must be more than 0, not 0"),
+            ("part", "must be at most 5, not 7"),
+            ("size", "must be less than 5, not 5"),
+        ]
+
     def test_a_type_that_no_setting_can_have_is_the_plugins_fault(self) -> None:
         @frozen
         class Odd:

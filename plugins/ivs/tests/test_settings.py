@@ -98,7 +98,7 @@ def test_a_session_token_without_its_keys_is_refused() -> None:
         ("AWS_IVS_INGEST_URL", "https://127.0.0.1/app", "must be an rtmp:// or rtmps:// address"),
         ("AWS_IVS_INGEST_URL", "rtmp://[::1/app", "must be an rtmp:// or rtmps:// address"),
         ("AWS_IVS_INGEST_URL", "rtmp://u:hunter2@host/app", "must not hold a user name"),
-        ("AWS_IVS_TIMEOUT", "0", "must be > 0"),
+        ("AWS_IVS_TIMEOUT", "0", "must be more than 0, not 0"),
         ("AWS_IVS_PLAYBACK_KEY", "-----BEGIN PUBLIC KEY-----\nhunter2", "must be a private key"),
         ("AWS_IVS_PLAYBACK_ORIGINS", "www.example.com", "must be websites as https://"),
         ("AWS_IVS_PLAYBACK_ORIGINS", "https://a.example,", "must be websites as https://"),

@@ -124,7 +124,7 @@ class Running:
 
     @property
     def environment(self) -> dict[str, str]:
-        environment = self.ready["environment" if "environment" in self.ready else "env"]
+        environment = self.ready["environment"]
         assert isinstance(environment, dict)
         return environment
 

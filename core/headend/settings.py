@@ -60,6 +60,22 @@ def setting(env: str, help: str) -> dict[str, str]:  # noqa: A002  # the word a 
     return {_ENV: env, _HELP: help}
 
 
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host in an address is the loopback of this machine.
+
+    What goes there leaves the machine nowhere, so that a secret may go there without encryption.
+
+    Args:
+        host: as `urllib.parse.SplitResult.hostname` has it: ``localhost``, ``127.0.0.1``, ``::1``.
+    """
+    import ipaddress
+
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 @frozen
 class SettingInfo:
     """A setting as documentation and `headend providers NAME` show it.

@@ -18,6 +18,7 @@ from headend.settings import (
     Configuration,
     HostSettings,
     describe_settings,
+    is_this_machine,
     load_settings,
     setting,
     structure_options,
@@ -286,6 +287,22 @@ class TestTypes:
         (problem,) = problems(environ, table={name: value})
 
         assert problem.startswith(f"X_{name.upper()} ({name} in the file): must be ")
+
+    @pytest.mark.parametrize(
+        ("host", "here"),
+        [
+            ("localhost", True),
+            ("127.0.0.1", True),
+            ("127.255.0.9", True),
+            ("::1", True),
+            ("", False),
+            ("localhost.example", False),
+            ("192.168.0.1", False),
+            ("::2", False),
+        ],
+    )
+    def test_the_loopback_is_this_machine(self, host: str, here: bool) -> None:
+        assert is_this_machine(host) is here
 
     def test_what_attrs_compares_is_told_in_words(self) -> None:
         @frozen

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen, validators
 
-from headend.plugin import Secret, setting
+from headend.plugin import Secret, is_this_machine, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +62,12 @@ def _address(_settings: object, _attribute: Attribute[str], value: str) -> None:
     if not is_http_address(value):
         raise ValueError(
             "must be an http:// or https:// address without user name, query and fragment"
+        )
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
+        raise ValueError(
+            "must be an https:// address: by http:// the API token and stream keys would go "
+            "unencrypted, which only localhost, 127.0.0.1 and ::1 are allowed"
         )
 
 

@@ -118,6 +118,21 @@ def test_an_address_may_have_a_port_and_a_path(url: str):
     assert load(CUSTOMER_URL=url).customer_url == url
 
 
+@pytest.mark.parametrize("host", ["127.1.2.3:80", "[::1]:80", "LOCALHOST:80/x"])
+def test_what_never_leaves_this_machine_may_go_unencrypted(host: str):
+    assert load(API_URL=f"http://{host}").api_url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.example", "10.0.0.1:8080", "localhost.example", "127.0.0.1.example", "[::2]", "0.0.0.0"],
+)
+@pytest.mark.parametrize("name", ["API_URL", "CUSTOMER_URL"])
+def test_nothing_goes_unencrypted_to_another_machine(name: str, host: str):
+    with pytest.raises(ConfigurationError, match=f"{name}: must be an https:// address: by http"):
+        load(**{name: f"http://{host}/client"})
+
+
 @pytest.mark.parametrize(
     "url",
     [

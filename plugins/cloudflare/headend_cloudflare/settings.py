@@ -180,6 +180,11 @@ def _retention(_options: object, _attribute: Attribute[int], value: int) -> None
 
 
 def _origins(_options: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if not value:
+        raise ValueError(
+            "is empty, and without any origin every page may show the live stream: name at least "
+            "one, or leave the option out"
+        )
     for origin in value:
         if len(origin) > _MAX_HOST or not _ORIGIN.fullmatch(origin):
             raise ValueError(
@@ -207,7 +212,8 @@ class CloudflareOptions:
             `None` keeps recordings, and they are billed, until somebody deletes them.
         require_signed_urls: whether viewers need a playback token.
         allowed_origins: host names of the pages that may show the live stream, with a port where
-            it is not the usual one; ``*.`` means all names below one, none allows every page.
+            it is not the usual one; ``*.`` means all names below one.  `None` allows every page;
+            an empty list is refused, since it would restrict nothing.
         timeout_seconds: how long an encoder may be gone before its return begins a new recording;
             0 or `None` leaves it to Cloudflare.
         hide_live_viewer_count: whether nobody, headend included, is told the viewer count.
@@ -218,7 +224,9 @@ class CloudflareOptions:
         default=None, validator=validators.optional(_retention)
     )
     require_signed_urls: bool = False
-    allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
+    allowed_origins: tuple[str, ...] | None = field(
+        default=None, validator=validators.optional(_origins)
+    )
     timeout_seconds: int | None = field(default=None, validator=validators.optional(_seconds))
     hide_live_viewer_count: bool = False
     default_creator: str | None = field(default=None, validator=validators.optional(_creator))

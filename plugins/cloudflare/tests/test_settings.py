@@ -181,7 +181,7 @@ def test_no_option_is_needed():
     assert options() == CloudflareOptions(
         delete_recording_after_days=None,
         require_signed_urls=False,
-        allowed_origins=(),
+        allowed_origins=None,
         timeout_seconds=None,
         hide_live_viewer_count=False,
         default_creator=None,
@@ -239,6 +239,14 @@ def test_an_origin_is_a_host_name(origin: str):
 
     assert name == "allowed_origins"
     assert repr(origin) in what
+
+
+@pytest.mark.parametrize("nothing", ["", " ", ",", [], [""], ()])
+def test_a_restriction_to_no_origin_at_all_is_refused(nothing: object):
+    [(name, what)] = problems_of(allowed_origins=nothing)
+
+    assert name == "allowed_origins"
+    assert "every page may show the live stream" in what
 
 
 def test_further_limits_are_those_of_the_platform():

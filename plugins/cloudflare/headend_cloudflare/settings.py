@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -27,6 +28,11 @@ MAX_CREATOR: Final = 64
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SECRET: Final = re.compile(r"[!-~]+")
+MIN_SECRET: Final = 8
+"""Signs of a secret that proves events genuine; Cloudflare sets no minimum where one is chosen."""
+_PRIVATE_KEY: Final = re.compile(
+    rb"-----BEGIN ((?:RSA )?PRIVATE KEY)-----\s.+\s-----END \1-----", re.DOTALL
+)
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _ORIGIN: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*(:[1-9][0-9]{{0,4}})?", re.IGNORECASE)
@@ -74,6 +80,22 @@ def _address(_settings: object, _attribute: Attribute[str], value: str) -> None:
 def _secret(_settings: object, _attribute: Attribute[Secret], value: Secret) -> None:
     if not _SECRET.fullmatch(value.reveal()):
         raise ValueError("must be ASCII letters, digits and signs without spaces")
+
+
+def _event_secret(_settings: object, attribute: Attribute[Secret], value: Secret) -> None:
+    _secret(_settings, attribute, value)
+    if len(value.reveal()) < MIN_SECRET:
+        raise ValueError(f"must have {MIN_SECRET} signs at least, so that nobody guesses it")
+
+
+def _signing_key(_settings: object, _attribute: Attribute[Secret], value: Secret) -> None:
+    # Whether it is a good key is for the library to say, which is loaded to sign only.
+    try:
+        pem = base64.b64decode(value.reveal(), validate=True)
+    except ValueError:
+        pem = b""
+    if not _PRIVATE_KEY.fullmatch(pem.strip()):
+        raise ValueError("is no signing key: must be base64 of a PEM file with a private key")
 
 
 def _key_id(_settings: object, _attribute: Attribute[str], value: str) -> None:
@@ -126,7 +148,7 @@ class CloudflareSettings:
     )
     notification_secret: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_event_secret),
         metadata=setting(
             "CLOUDFLARE_STREAM_NOTIFICATION_SECRET",
             "The secret of the webhook under Notifications (header cf-webhook-auth); needed to "
@@ -135,7 +157,7 @@ class CloudflareSettings:
     )
     webhook_secret: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_event_secret),
         metadata=setting(
             "CLOUDFLARE_STREAM_WEBHOOK_SECRET",
             "What the API gave when the Stream webhook was set (header Webhook-Signature); needed "
@@ -152,7 +174,7 @@ class CloudflareSettings:
     )
     signing_key: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_signing_key),
         metadata=setting(
             "CLOUDFLARE_STREAM_SIGNING_KEY",
             "The pem of that signing key just as the API gave it, in base64.",

@@ -105,6 +105,11 @@ def test_a_session_token_without_its_keys_is_refused() -> None:
         ("AWS_IVS_PLAYBACK_ORIGINS", "https://a.example/x", "must be websites as https://"),
         ("AWS_IVS_PLAYBACK_ORIGINS", f"https://{'a' * 1000}", "must have at most 1000 signs"),
         ("AWS_IVS_EVENT_SECRET", "hunter2 hunter2", "must be ASCII letters, digits and signs"),
+        (
+            "AWS_IVS_EVENT_SECRET",
+            "hunter2",
+            "must have 8 signs at least, so that nobody guesses it",
+        ),
         ("AWS_IVS_ACCESS_KEY_ID", "hunter2 hunter2", "must be ASCII letters, digits and signs"),
         ("AWS_IVS_SECRET_ACCESS_KEY", "hunter2ß", "must be ASCII letters, digits and signs"),
     ],

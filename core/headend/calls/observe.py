@@ -57,14 +57,17 @@ class WaitEvent:
         operation: the operation's name.
         attempt: the number of the attempt that comes after the wait.
         seconds: how long.
-        why: a limit's queue, the time between two attempts, or the platform asked for it.
+        why: a limit's queue, the time between two attempts, the platform asked for it, or it has
+            yet to get somewhere.
+        until: where it has to get, in headend's own words after "until"; `None` for other waits.
     """
 
     provider: str
     operation: str
     attempt: int
     seconds: float
-    why: Literal["pacing", "backoff", "retry-after"]
+    why: Literal["pacing", "backoff", "retry-after", "state"]
+    until: str | None = None
 
 
 class Observer(Protocol):
@@ -144,6 +147,6 @@ def log_wait(event: WaitEvent) -> None:
             event.operation,
             event.attempt,
             event.seconds,
-            event.why,
+            event.why if event.until is None else f"until {event.until}",
             extra=attrs.asdict(event),
         )

@@ -563,7 +563,7 @@ class CloudflareProvider:
                     operation=END.name,
                     request_sent=True,
                 )
-            self._clock.sleep(POLL)
+            self._calls.wait(WAIT, POLL, "the encoder is gone")
 
     def delete_recordings(self, stream_id: str, recordings: Sequence[Recording]) -> None:
         """Delete recordings, and wait for those that are still being made as long as there is time.

@@ -235,7 +235,9 @@ class IvsProvider:
                     self.wait_until_off(channel, end)
                 if self.delete(channel, end):
                     break
-                self._clock.sleep(_POLL)
+                self._calls.wait(
+                    op.DELETE_CHANNEL, _POLL, "AWS IVS lets the live stream be deleted"
+                )
         except StreamNotFoundError:
             # It was there a moment ago, so a request of ours, whose answer got lost, or another
             # host has ended it.
@@ -473,7 +475,11 @@ class IvsProvider:
                 return False
         else:
             return True
-        self._clock.sleep(SETTLE_TIME)
+        self._calls.wait(
+            op.GET_CHANNEL,
+            SETTLE_TIME,
+            "it is certain that there is no such live stream; AWS IVS may show new ones late",
+        )
         try:
             self.look_at(channel, wire.channel_arn)
         except StreamNotFoundError:
@@ -510,7 +516,7 @@ class IvsProvider:
                     operation=op.STOP_STREAM.name,
                     request_sent=True,
                 )
-            self._clock.sleep(_POLL)
+            self._calls.wait(op.GET_STREAM, _POLL, "the encoder is gone")
 
     def delete(self, channel: ChannelArn, end: float) -> bool:
         """Delete a channel; `False` if it is still live and there is time to try again."""
@@ -708,7 +714,7 @@ class IvsProvider:
                         return found
                 if self._clock.monotonic() + _POLL > end:
                     raise
-            self._clock.sleep(_POLL)
+            self._calls.wait(op.CREATE_STREAM_KEY, _POLL, "AWS IVS has room for the new stream key")
 
     # -- what all steps share ---------------------------------------------------------------------
 
@@ -766,7 +772,9 @@ class IvsProvider:
                 left = min(self.settling(channel), self._calls.time_left())
                 if left <= 0:
                     raise
-            self._clock.sleep(min(_POLL, left))
+            self._calls.wait(
+                op.GET_CHANNEL, min(_POLL, left), "AWS IVS shows what was just created"
+            )
 
     def settling(self, channel: ChannelArn) -> float:
         """Return the seconds for which it may be there and not be found; none, if not above 0."""

@@ -99,8 +99,6 @@ POLL: Final = 2.0
 """Seconds between two looks at a live stream whose encoder was thrown out."""
 STOP_TIMEOUT: Final = 60.0
 """Seconds that an encoder may take to be gone, if there is so much time."""
-RECORDING_POLL: Final = 10.0
-"""Seconds between two tries to delete a recording that is still being made."""
 PAGE: Final = 1000
 """The most videos that can be asked for at once; ``limit`` of ``GET /stream``."""
 LONGEST_TOKEN: Final = 24 * 3600.0
@@ -566,22 +564,25 @@ class CloudflareProvider:
             self._calls.wait(WAIT, POLL, "the encoder is gone")
 
     def delete_recordings(self, stream_id: str, recordings: Sequence[Recording]) -> None:
-        """Delete recordings, and wait for those that are still being made as long as there is time.
+        """Delete recordings; those that are still being made keep none of the others.
+
+        The platform needs minutes to finish one, more than any call takes, so that this waits for
+        none of them.
 
         Raises:
-            ConflictError: the time was not enough for one; all before it are deleted.
+            ConflictError: one is still being made; all that could be deleted are.
         """
+        unfinished: tuple[ConflictError, str] | None = None
         for one in recordings:
-            while True:
-                try:
-                    self.delete_recording(one.recording_id)
-                    break
-                except ConflictError as error:
-                    if error.code != STILL_LIVE:
-                        raise
-                    if self._calls.time_left() <= RECORDING_POLL:
-                        raise self.still_ending(error, stream_id, one.recording_id) from error
-                    self._clock.sleep(RECORDING_POLL)
+            try:
+                self.delete_recording(one.recording_id)
+            except ConflictError as error:
+                if error.code != STILL_LIVE:
+                    raise
+                unfinished = unfinished or (error, one.recording_id)
+        if unfinished is not None:
+            error, recording_id = unfinished
+            raise self.still_ending(error, stream_id, recording_id) from error
 
     def delete(self, stream_id: str) -> None:
         """Delete an input; its recordings stay."""
@@ -893,9 +894,9 @@ class CloudflareProvider:
     ) -> ConflictError:
         """Return the error for an end that must wait for a recording."""
         return ConflictError(
-            f"the recording {recording_id} is still being made; end the live stream {stream_id} "
-            "again in some minutes, as `headend orphans clean` does, too; until then it takes no "
-            "encoder",
+            f"Cloudflare is still making the recording {recording_id}, which takes it some minutes "
+            f"after a broadcast: then `headend end {stream_id} --delete-recordings`, or "
+            "`headend orphans clean --yes`, ends the live stream; until then it takes no encoder",
             provider=NAME,
             operation=END.name,
             status=error.status,

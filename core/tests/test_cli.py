@@ -503,6 +503,8 @@ class TestText:
     def test_end_names_what_stays_and_is_billed(self, ready: ModuleType, run: Run) -> None:
         assert run("end", "live-1").out == (
             "stream_id  live-1\noutcome    ended\nkept and billed: recording rec-1\n"
+            "A program deletes one with platform.delete_recording(ID); `headend end "
+            "--delete-recordings` deletes them before they are left behind.\n"
         )
         assert run("end", "live-1", "--delete-recordings").out == (
             "stream_id  live-1\noutcome    already_gone\n"

@@ -183,6 +183,11 @@ def end_command(
         click.echo("There is no live stream with this id; `headend list` names those there are.")
     for recording in result.recordings_kept:
         click.echo(f"kept and billed: recording {recording.recording_id}")
+    if result.recordings_kept:
+        click.echo(
+            "A program deletes one with platform.delete_recording(ID); `headend end "
+            "--delete-recordings` deletes them before they are left behind."
+        )
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
 

@@ -112,6 +112,8 @@ NEARLY_FULL: Final = 0.9
 _NAMES_NOTHING: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """What is no id, but as short as one: it can be shown, for no key and no address is so short."""
 
+_SEE_VIDEOS: Final = "the dashboard lists all videos that there are, under Stream"
+
 _REFUSALS: Final = (
     AuthenticationError,
     PermissionDeniedError,
@@ -615,19 +617,23 @@ class CloudflareProvider:
         Whether Cloudflare still finds them by an input that is gone is not documented.
         """
         kept: tuple[Recording, ...] = ()
-        warnings: tuple[str, ...] = ()
+        warning: str | None = None
         try:
             kept = self.recordings_of(stream_id)
         except PlatformError as error:
-            warnings = (f"whether recordings of it stay could not be learnt: {error}",)
+            warning = (
+                f"whether recordings of it stay, and are billed, could not be learnt: {error}; "
+                f"{_SEE_VIDEOS}"
+            )
         if delete_recordings:
             self.delete_recordings(stream_id, kept)
+            warning = warning or _what_was_deleted(len(kept))
             kept = ()
         return EndResult(
             stream_id=stream_id,
             outcome=EndOutcome.ALREADY_GONE,
             recordings_kept=kept,
-            warnings=warnings,
+            warnings=() if warning is None else (warning,),
         )
 
     # -- the steps of the others ------------------------------------------------------------------
@@ -914,6 +920,16 @@ class CloudflareProvider:
             provider=NAME,
             operation=CREATE_TARGET.name,
         )
+
+
+def _what_was_deleted(count: int) -> str:
+    """Say what is known of the recordings of a live stream that was gone before."""
+    if count:
+        return f"recordings of it that were deleted now: {count}"
+    return (
+        "Cloudflare lists no recording of it; whether it finds them by a live stream that is gone "
+        f"is not documented, so that some may stay and be billed: {_SEE_VIDEOS}"
+    )
 
 
 def _options_of(request: CreateRequest) -> CloudflareOptions:

@@ -18,6 +18,7 @@ from headend.errors import (
     ConflictError,
     HeadendError,
     InvalidRequestError,
+    PermissionDeniedError,
     PlatformError,
     PlatformTimeoutError,
     PluginError,
@@ -88,6 +89,8 @@ _LONGEST_AGE: Final = 1e9
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
 _PROBE_TIMEOUT: Final = 10.0
+_REFUSALS: Final = 3
+"""Looks on end at which a server refuses, after which it is taken at its word."""
 _LOOKS_PER_STATE: Final = 5
 """Looks at a playback URL for each question to the platform whether the live stream exists."""
 
@@ -458,6 +461,8 @@ class StreamingPlatform:
 
         Raises:
             PlatformTimeoutError: it is not playable after that time; the message tells why.
+            PermissionDeniedError: viewers are refused (401 or 403) at three looks on end, as they
+                are where they need a playback token; `wait_until_live` needs none.
         """
         return self._wait(self._until_playable(stream_id, timeout))
 
@@ -465,11 +470,22 @@ class StreamingPlatform:
         """Yield the seconds to wait before each further look."""
         end = self._clock.monotonic() + timeout
         url = self.get_playback_url(stream_id)
+        refusals = 0
         for look in count(1):
             left = max(end - self._clock.monotonic(), _POLL)
-            reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
-            if reason is None:
+            found = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
+            if found is None:
                 break
+            reason = found.reason
+            refusals = refusals + 1 if found.refused else 0
+            if refusals == _REFUSALS:
+                raise PermissionDeniedError(
+                    f"viewers are refused: {reason}, {_REFUSALS} times on end; where they need a "
+                    "playback token, use wait_until_live(), and give each viewer what "
+                    "create_playback_token() makes",
+                    provider=self.provider,
+                    operation="wait_until_playable",
+                )
             if look % _LOOKS_PER_STATE == 0 or self._clock.monotonic() >= end:
                 # One that was ended meanwhile will not become playable, and one to which
                 # nobody pushes cannot; the state says more than a playlist that is not there.

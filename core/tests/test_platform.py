@@ -19,6 +19,7 @@ from headend.errors import (
     ConflictError,
     HeadendError,
     InvalidRequestError,
+    PermissionDeniedError,
     PlatformError,
     PlatformTimeoutError,
     PlatformUnavailableError,
@@ -789,16 +790,40 @@ class TestWaitingUntilPlayable:
         assert clock.naps == [1.0, 0.5]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_where_viewers_are_refused_it_tells_what_to_wait_for_instead(
-        self, status: int, live: tuple[StreamingPlatform, str], site: Site
+    def test_where_viewers_are_refused_it_does_not_wait_and_tells_what_to_wait_for_instead(
+        self,
+        status: int,
+        live: tuple[StreamingPlatform, str],
+        site: Site,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         platform, stream_id = live
-        site.otherwise = status
+        monkeypatch.setattr(site, "otherwise", status)
         with pytest.raises(
-            PlatformTimeoutError,
-            match=f"HTTP {status}, 0 bytes: viewers are refused; .* wait_until_live",
-        ):
-            platform.wait_until_playable(stream_id, timeout=1)
+            PermissionDeniedError,
+            match=f"HTTP {status}, 0 bytes, 3 times on end; .* wait_until_live",
+        ) as caught:
+            platform.wait_until_playable(stream_id, timeout=60)
+
+        assert caught.value.operation == "wait_until_playable"
+        assert clock.naps == [1.0, 1.0]
+
+    def test_a_refusal_that_passes_is_waited_out(
+        self,
+        live: tuple[StreamingPlatform, str],
+        site: Site,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        platform, stream_id = live
+        for second, status in enumerate((403, 403, 404, 403, 403)):
+            clock.at(second, partial(monkeypatch.setattr, site, "otherwise", status))
+        clock.at(5, partial(self.publish, site, index__m3u8=f"{HEAD}#EXTINF:2,\n/1.ts\n"))
+        site.put("/1.ts", "G")
+        platform.wait_until_playable(stream_id, timeout=60)
+
+        assert clock.naps == [1.0] * 5
 
     def test_a_server_that_is_not_there_is_waited_for(
         self, opened: Opened, clock: FakeClock

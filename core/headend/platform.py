@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import partial, wraps
 from itertools import count
 from random import SystemRandom
 from types import EllipsisType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from headend.calls import Calls, Pacers, process_pacers
 from headend.clock import SystemClock
@@ -55,7 +56,7 @@ from headend.settings import (
 from headend.spec import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from random import Random
     from types import TracebackType
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from headend.spec import ProviderSpec
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 LEDGER_FILE: Final = "ledger.sqlite3"
 """The ledger in the data folder, where no other database is set."""
@@ -165,6 +167,67 @@ def _database_url(
     if isinstance(database, EllipsisType):
         database = host.database_url or host.data_dir / LEDGER_FILE
     return None if is_off(database) else database
+
+
+@contextmanager
+def _naming(operation: str) -> Iterator[None]:
+    """Have an error tell what the host asked for, and not only which request of it failed."""
+    try:
+        yield
+    except PlatformError as error:
+        error.during(operation)
+        raise
+
+
+def _named(
+    method: Callable[Concatenate[StreamingPlatform, _P], _T],
+) -> Callable[Concatenate[StreamingPlatform, _P], _T]:
+    """Make a method an operation whose errors bear its name."""
+
+    @wraps(method)
+    def operate(self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with _naming(method.__name__):
+            return method(self, *args, **kwargs)
+
+    return operate
+
+
+def _named_each(
+    method: Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]],
+) -> Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]]:
+    """Do the same for a method whose elements are asked for when they are taken."""
+
+    @wraps(method)
+    def operate(self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> Iterator[_T]:
+        with _naming(method.__name__):
+            elements = method(self, *args, **kwargs)
+        return _each_named(elements, method.__name__)
+
+    return operate
+
+
+def _each_named(elements: Iterator[_T], operation: str) -> Iterator[_T]:
+    with _naming(operation):
+        yield from elements
+
+
+_Looks = Callable[Concatenate["StreamingPlatform", _P], Generator[float, None, _T]]
+
+
+def _named_looks(operation: str) -> Callable[[_Looks[_P, _T]], _Looks[_P, _T]]:
+    """Do the same for a generator of waits."""
+
+    def naming(looks: _Looks[_P, _T]) -> _Looks[_P, _T]:
+        @wraps(looks)
+        def look(
+            self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs
+        ) -> Generator[float, None, _T]:
+            with _naming(operation):
+                return (yield from looks(self, *args, **kwargs))
+
+        return look
+
+    return naming
 
 
 class StreamingPlatform:
@@ -261,6 +324,7 @@ class StreamingPlatform:
             finally:
                 self._ledger.close()
 
+    @_named
     def create_live_stream(
         self,
         channel_id: int | str,
@@ -308,10 +372,12 @@ class StreamingPlatform:
         self._open_provider()
         return self._lifecycle.create(request, idempotency_key)
 
+    @_named
     def get_live_stream(self, stream_id: str) -> LiveStream:
         """Return one live stream as the platform has it now."""
         return self._open_provider().get_live_stream(self._id(stream_id, "get_live_stream"))
 
+    @_named_each
     def list_live_streams(self) -> Iterator[LiveStream]:
         """Return all live streams, page by page as they are taken.
 
@@ -319,18 +385,22 @@ class StreamingPlatform:
         """
         return self._open_provider().list_live_streams()
 
+    @_named
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         """Return what `create_live_stream` returned, with the key as it is now."""
         return self._open_provider().get_credentials(self._id(stream_id, "get_credentials"))
 
+    @_named
     def get_playback_url(self, stream_id: str) -> str:
         """Return the HLS address for viewers."""
         return self._open_provider().get_playback_url(self._id(stream_id, "get_playback_url"))
 
+    @_named
     def get_analytics(self, stream_id: str) -> StreamAnalytics:
         """Return viewers, bitrate, peak and watch time: a figure, or `None` and the reason."""
         return self._open_provider().get_analytics(self._id(stream_id, "get_analytics"))
 
+    @_named
     def get_analytics_many(self, stream_ids: Sequence[str]) -> list[StreamAnalytics]:
         """Return the analytics of many live streams, in the order asked.
 
@@ -347,6 +417,7 @@ class StreamingPlatform:
             return list(provider.get_analytics_many(ids))
         return [provider.get_analytics(stream_id) for stream_id in ids]
 
+    @_named
     def end_live_stream(self, stream_id: str, *, delete_recordings: bool = False) -> EndResult:
         """End a live stream for good.  One that is gone already is no error.
 
@@ -365,6 +436,7 @@ class StreamingPlatform:
             self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
         )
 
+    @_named
     def reconcile(
         self, *, dry_run: bool = False, clean: bool = False, older_than: float = 0.0
     ) -> list[Finding]:
@@ -411,6 +483,7 @@ class StreamingPlatform:
         """
         return self._ledger.get().location
 
+    @_named
     def check_health(self) -> Health:
         """Ask the platform whether a live stream could be created with these settings."""
         return self._open_provider().check_health()
@@ -435,6 +508,7 @@ class StreamingPlatform:
         """
         return self._wait(self._until_live(stream_id, timeout))
 
+    @_named_looks("wait_until_live")
     def _until_live(self, stream_id: str, timeout: float) -> Generator[float, None, LiveStream]:
         """Yield the seconds to wait before each further look."""
         operation = "wait_until_live"
@@ -466,6 +540,7 @@ class StreamingPlatform:
         """
         return self._wait(self._until_playable(stream_id, timeout))
 
+    @_named_looks("wait_until_playable")
     def _until_playable(self, stream_id: str, timeout: float) -> Generator[float, None, str]:
         """Yield the seconds to wait before each further look."""
         end = self._clock.monotonic() + timeout
@@ -503,6 +578,7 @@ class StreamingPlatform:
                 return cast("_T", seen.value)
             self._clock.sleep(seconds)
 
+    @_named
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
         operation = "rotate_stream_key"
@@ -510,6 +586,7 @@ class StreamingPlatform:
             self._id(stream_id, operation)
         )
 
+    @_named
     def enable_live_stream(self, stream_id: str) -> LiveStream:
         """Let encoders in again (`ENABLE`)."""
         operation = "enable_live_stream"
@@ -517,6 +594,7 @@ class StreamingPlatform:
             self._id(stream_id, operation)
         )
 
+    @_named
     def disable_live_stream(self, stream_id: str) -> LiveStream:
         """Refuse encoders and disconnect the one that is there, without ending it (`ENABLE`)."""
         operation = "disable_live_stream"
@@ -524,6 +602,7 @@ class StreamingPlatform:
             self._id(stream_id, operation)
         )
 
+    @_named_each
     def list_recordings(self, stream_id: str) -> Iterator[Recording]:
         """Return what is kept of a live stream's sessions (`RECORDINGS`)."""
         operation = "list_recordings"
@@ -531,6 +610,7 @@ class StreamingPlatform:
             self._id(stream_id, operation)
         )
 
+    @_named
     def delete_recording(self, recording_id: str) -> None:
         """Delete a recording for good; one that is gone is no error (`RECORDINGS`)."""
         operation = "delete_recording"
@@ -538,12 +618,14 @@ class StreamingPlatform:
             self._id(recording_id, operation, what="recording id")
         )
 
+    @_named
     def list_simulcast_targets(self, stream_id: str) -> list[SimulcastTarget]:
         """Return the places to which the platform pushes a copy (`SIMULCAST`)."""
         operation = "list_simulcast_targets"
         able = self._able(Simulcasts, Capability.SIMULCAST, operation)
         return list(able.list_simulcast_targets(self._id(stream_id, operation)))
 
+    @_named
     def create_simulcast_target(
         self, stream_id: str, server_url: str, stream_key: Secret | str
     ) -> SimulcastTarget:
@@ -565,6 +647,7 @@ class StreamingPlatform:
             self._id(stream_id, operation), self._address(server_url, operation), key
         )
 
+    @_named
     def update_simulcast_target(
         self, stream_id: str, target_id: str, *, enabled: bool
     ) -> SimulcastTarget:
@@ -576,6 +659,7 @@ class StreamingPlatform:
             enabled=enabled,
         )
 
+    @_named
     def delete_simulcast_target(self, stream_id: str, target_id: str) -> None:
         """Remove a simulcast target; one that is gone is no error (`SIMULCAST`)."""
         operation = "delete_simulcast_target"
@@ -583,6 +667,7 @@ class StreamingPlatform:
             self._id(stream_id, operation), self._id(target_id, operation, what="target id")
         )
 
+    @_named
     def create_playback_token(self, stream_id: str, *, expires_in: float) -> PlaybackToken:
         """Give leave to watch for so many seconds, one at least (`SIGNED_PLAYBACK`)."""
         operation = "create_playback_token"
@@ -598,6 +683,7 @@ class StreamingPlatform:
             SignsPlayback, Capability.SIGNED_PLAYBACK, operation
         ).create_playback_token(self._id(stream_id, operation), expires_in=expires_in)
 
+    @_named
     def parse_event(self, headers: Mapping[str, str], body: bytes | str) -> StreamEvent:
         """Verify and read a message that the platform sent to your application (`EVENTS`).
 
@@ -614,6 +700,7 @@ class StreamingPlatform:
         able = self._able(ParsesEvents, Capability.EVENTS, operation)
         return able.parse_event(*self._message(headers, body, operation))
 
+    @_named_each
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
         operation = "list_sessions"
@@ -621,6 +708,7 @@ class StreamingPlatform:
             self._id(stream_id, operation)
         )
 
+    @_named
     def get_session(self, stream_id: str, session_id: str) -> Session:
         """Return one broadcast, with its encoder's settings and what happened in it (`SESSIONS`).
 
@@ -632,6 +720,7 @@ class StreamingPlatform:
             self._id(stream_id, operation), self._id(session_id, operation, what="session id")
         )
 
+    @_named
     def put_timed_metadata(self, stream_id: str, text: str) -> None:
         """Send a text to all viewers, in time with the picture (`TIMED_METADATA`)."""
         operation = "put_timed_metadata"

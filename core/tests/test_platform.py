@@ -262,6 +262,32 @@ class TestOperations:
                 taken(call())
             assert caught.value is provider.failing
 
+    def test_an_error_tells_what_was_asked_for_and_which_step_of_it_failed(
+        self, opened: Opened
+    ) -> None:
+        platform, provider = opened()
+        for name, call in {
+            "get_live_stream": lambda: platform.get_live_stream("live-1"),
+            "list_live_streams": lambda: list(platform.list_live_streams()),
+            "list_recordings": lambda: list(platform.list_recordings("live-1")),
+            "end_live_stream": lambda: platform.end_live_stream("live-1"),
+            "wait_until_live": lambda: platform.wait_until_live("live-1"),
+            "wait_until_playable": lambda: platform.wait_until_playable("live-1"),
+        }.items():
+            provider.failing = AuthenticationError("expired", provider="acme", operation="AskAcme")
+            with pytest.raises(AuthenticationError) as caught:
+                call()
+            assert (caught.value.operation, caught.value.step) == (name, "AskAcme")
+            assert str(caught.value) == f"expired (acme {name}, AskAcme)"
+
+    def test_a_step_of_the_operations_own_name_is_not_told_twice(self, opened: Opened) -> None:
+        platform, _ = opened()
+        with pytest.raises(StreamNotFoundError) as caught:
+            platform.get_live_stream("live-9")
+
+        assert (caught.value.operation, caught.value.step) == ("get_live_stream", None)
+        assert "(acme get_live_stream, HTTP 404," in str(caught.value)
+
     def test_a_platform_that_fails_is_not_healthy(self, opened: Opened) -> None:
         platform, provider = opened()
         provider.failing = PlatformUnavailableError("down", provider="acme", operation="x")

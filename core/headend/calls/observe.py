@@ -25,7 +25,7 @@ class AttemptEvent:
 
     Attributes:
         provider: the provider's name.
-        operation: the operation's name.
+        operation: what is sent, by the name that the provider gives it.
         attempt: 1 for the first sending, 2 for its repetition.
         waited: seconds that it waited before: in the queue of a limit, or since a failure.
         duration: seconds from sending to the outcome.
@@ -54,7 +54,7 @@ class WaitEvent:
 
     Attributes:
         provider: the provider's name.
-        operation: the operation's name.
+        operation: what is sent, by the name that the provider gives it.
         attempt: the number of the attempt that comes after the wait.
         seconds: how long.
         why: a limit's queue, the time between two attempts, the platform asked for it, or it has

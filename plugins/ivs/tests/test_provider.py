@@ -748,3 +748,13 @@ def test_times_are_those_of_the_platform(provider, made, live):
 
     assert isinstance(found.started_at, datetime)
     assert found.started_at.tzinfo is UTC
+
+
+def test_an_error_names_the_operation_of_headend_and_the_request_of_aws(platform, simulated):
+    made = platform.create_live_stream(42)
+    platform.end_live_stream(made.stream_id)
+    with pytest.raises(StreamNotFoundError) as caught:
+        platform.get_live_stream(made.stream_id)
+
+    assert (caught.value.operation, caught.value.step) == ("get_live_stream", "GetStream")
+    assert "(aws-ivs get_live_stream, GetStream, HTTP 404, " in str(caught.value)

@@ -822,9 +822,9 @@ class CloudflareProvider:
 
         Raises:
             StreamNotFoundError: no input can have such an id, so that nothing is sent.
+            InvalidRequestError: it may be a key or an address.
         """
-        if not wire.is_id(stream_id):
-            raise self.not_found(operation, stream_id, "live stream", sent=False)
+        self.check_id(operation, stream_id, "live stream")
         return f"{self.inputs_path()}/{stream_id}"
 
     def outputs_path(self, operation: Operation, stream_id: str) -> str:
@@ -834,9 +834,16 @@ class CloudflareProvider:
     def output_path(self, operation: Operation, stream_id: str, target_id: str) -> str:
         """Return the path of a simulcast target."""
         path = self.outputs_path(operation, stream_id)
-        if not wire.is_id(target_id):
-            raise self.not_found(operation, target_id, "simulcast target", sent=False)
+        self.check_id(operation, target_id, "simulcast target")
         return f"{path}/{target_id}"
+
+    def check_id(self, operation: Operation, named: str, what: str) -> None:
+        """Raise an error where a text cannot be an id of the platform."""
+        if wire.is_id(named):
+            return
+        if _NAMES_NOTHING.fullmatch(named):
+            raise self.not_found(operation, named, what, sent=False)
+        raise self.not_an_id(operation)
 
     def video_path(self, video_id: str) -> str:
         """Return the path of a video, whose id was checked."""
@@ -847,16 +854,9 @@ class CloudflareProvider:
     def not_found(
         self, operation: Operation, named: str, what: str, *, sent: bool
     ) -> StreamNotFoundError:
-        """Return the error for an id that names nothing.  What may be a secret is not shown."""
-        if _NAMES_NOTHING.fullmatch(named):
-            message = f"there is no {what} {named!r}"
-        else:
-            message = (
-                f"this is no id of a {what}: ids are 32 digits and letters from a to f, and a "
-                "stream key or an address is none"
-            )
+        """Return the error for an id that names nothing."""
         return StreamNotFoundError(
-            f"{message}; `headend list` names the live streams there are",
+            f"there is no {what} {named!r}; `headend list` names the live streams there are",
             provider=NAME,
             operation=operation.name,
             request_sent=sent,

@@ -80,6 +80,8 @@ _BATCH: Final = 50
 """The most elements of a page, of a page of stream keys, and of a batch."""
 _MAX_TIMED_METADATA: Final = 1024
 """Bytes (docs.aws.amazon.com/ivs/latest/LowLatencyUserGuide/service-quotas.html)."""
+_KEY_PREFIX: Final = "sk_"
+"""How all stream keys begin (docs.aws.amazon.com/ivs/latest/LowLatencyAPIReference)."""
 _KEY_PAIR_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{0,128}")
 
 _CONFLICT: Final = "ConflictException"
@@ -789,10 +791,13 @@ class IvsProvider:
         Raises:
             StreamNotFoundError: it cannot be one of these credentials and this region, so that
                 nothing is sent.  The error does not hold what is no ARN, which may be a key.
+            InvalidRequestError: it is a stream key.
         """
         try:
             return self.parsed(stream_id)
         except ValueError as error:
+            if stream_id.startswith(_KEY_PREFIX):
+                raise self.invalid(operation, str(error)) from None
             raise StreamNotFoundError(
                 str(error), provider=NAME, operation=operation.name, request_sent=False
             ) from None

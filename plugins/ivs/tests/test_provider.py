@@ -255,7 +255,8 @@ ODD = [KEY, "rtmps://x/app/" + KEY, "42", "abcdABCDefgh", OTHER + "/x", OTHER.re
 
 def test_an_id_that_is_no_channels_is_not_sent_and_not_shown(provider, simulated):
     for odd, operation in product(ODD, READERS.values()):
-        with pytest.raises(StreamNotFoundError) as caught:
+        kind = InvalidRequestError if odd == KEY else StreamNotFoundError
+        with pytest.raises(kind) as caught:
             operation(provider, odd)
         assert caught.value.request_sent is False
         assert odd not in str(caught.value)

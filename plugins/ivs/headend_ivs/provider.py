@@ -473,7 +473,9 @@ class IvsProvider:
             self.look_at(channel, wire.channel_arn)
         except StreamNotFoundError:
             ended = self._ended.when(channel.text) is not None
-            if ended or self._calls.time_left() <= SETTLE_TIME:
+            made = self._fresh.when(channel.text) is not None
+            had_its_time = made and self.settling(channel) <= 0
+            if ended or had_its_time or self._calls.time_left() <= SETTLE_TIME:
                 return False
         else:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -245,6 +246,27 @@ def test_what_was_just_created_is_not_taken_for_gone(provider, provider_for, sim
 
     assert ended.outcome is EndOutcome.ENDED
     assert simulated.channels == {}
+
+
+def test_what_has_had_its_time_since_it_was_created_is_gone_without_a_wait(
+    provider, provider_for, simulated, clock
+):
+    made = provider.create_live_stream(request())
+    del simulated.channels[made.stream_id]
+    clock.advance(SETTLE_TIME)
+    for one, waits in ((provider, False), (provider_for(), True)):
+        began = clock.monotonic()
+        ended = one.end_live_stream(made.stream_id, delete_recordings=False)
+
+        assert ended.outcome is EndOutcome.ALREADY_GONE
+        assert (clock.monotonic() - began >= SETTLE_TIME) is waits
+
+
+def test_who_waits_for_what_another_host_may_have_created_is_told(provider, simulated, caplog):
+    caplog.set_level(logging.INFO, "headend.calls")
+    provider.end_live_stream(OTHER, delete_recordings=False)
+
+    assert "until it is certain that there is no such live stream" in caplog.text
 
 
 # -- ids ------------------------------------------------------------------------------------------

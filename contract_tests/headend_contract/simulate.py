@@ -6,7 +6,7 @@ Importing this module is cheap: what serves is imported when the command runs.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headend.discovery import Registry
+    from headend.errors import PluginError
     from headend.plugin import ProviderSpec, Simulator
     from headend_contract.media import PlatformMedia
 
@@ -94,6 +95,8 @@ def simulate_command(
 
     registry = Registry(disabled=Configuration.load().host.disable_plugins)
     spec = registry.spec(name)
+    if spec.simulator is None:
+        raise _none_of(spec, registry)
     if list_switches:
         _print_switches(_make(registry, spec, switches, seed), as_json=as_json)
         return
@@ -101,6 +104,20 @@ def simulate_command(
         backend = None if media is None else _open_media(stack, media)
         simulator = _make(registry, spec, switches, seed, backend)
         _serve(simulator, spec, port)
+
+
+def _none_of(spec: ProviderSpec, registry: Registry) -> PluginError:
+    """Return the error for a provider without a simulator; it says what to run instead."""
+    from headend.errors import PluginError
+
+    found: list[str] = []
+    for name in registry.names:
+        with suppress(PluginError):
+            if registry.spec(name).simulator is not None:
+                found.append(name)
+    own = "; it is a server of your own, which `headend server` starts" * (spec.name == _MEDIA)
+    others = f"; `headend simulate` has {', '.join(sorted(found))}" if found else ""
+    return PluginError(f"provider {spec.name} has no simulator{own}{others}")
 
 
 def _make(

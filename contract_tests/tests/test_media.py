@@ -46,7 +46,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[headend.Strea
         assert process.stdout is not None
         stack.enter_context(process)
         stack.callback(process.terminate)
-        environment = json.loads(process.stdout.readline())["env"]
+        environment = json.loads(process.stdout.readline())["environment"]
         token = (folder / "token").read_text().strip()
         yield stack.enter_context(
             headend.open(

@@ -575,6 +575,7 @@ def test_an_event_that_is_forged_changed_old_or_unsigned_is_not_from_the_platfor
     [
         ("api_url", "ftp://x"),
         ("api_url", "https://user@x"),
+        ("api_url", "http://api.reference.example"),
         ("account", "../other"),
         ("api_token", Secret("with space")),
         ("timeout", 0),

@@ -124,7 +124,7 @@ class Running:
 
     @property
     def environment(self) -> dict[str, str]:
-        environment = self.ready["environment" if "environment" in self.ready else "env"]
+        environment = self.ready["environment"]
         assert isinstance(environment, dict)
         return environment
 
@@ -233,7 +233,11 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "an unknown provider": (["nope"], "unknown provider 'nope'"),
     "a provider without a simulator": (
         ["plain"],
-        "error: provider plain has no simulator: plain brings none\n",
+        "error: provider plain has no simulator; `headend simulate` has ",
+    ),
+    "the server of one's own": (
+        ["local"],
+        "no simulator; it is a server of your own, which `headend server` starts; `headend simul",
     ),
     "an unknown switch": (
         ["reference", "--switch", "list_lagg=1"],

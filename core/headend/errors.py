@@ -128,6 +128,8 @@ class PlatformError(HeadendError):
     Attributes:
         provider: the provider's name.
         operation: what was asked for, e.g. ``"create_live_stream"``.
+        step: the request of it that failed, by the name that the provider gives it, such as the
+            platform's own ``"GetChannel"``; `None` where that is the operation's.
         status: the HTTP status, or `None` where there was no HTTP answer.
         code: the platform's own error code as text, or `None`.
         request_id: the platform's name of the request, for its support, or `None`.
@@ -138,6 +140,7 @@ class PlatformError(HeadendError):
     """
 
     default_retryable: ClassVar[bool] = False
+    step: str | None = None
 
     def __init__(
         self,
@@ -162,8 +165,16 @@ class PlatformError(HeadendError):
         self.retry_after = retry_after
         self.request_sent = request_sent
 
+    def during(self, operation: str) -> None:
+        """Note which operation it broke; what the error named before is the step that failed."""
+        if self.operation != operation:
+            self.step = self.step or self.operation
+            self.operation = operation
+
     def __str__(self) -> str:
         facts = [f"{self.provider} {self.operation}"]
+        if self.step is not None:
+            facts.append(self.step)
         if self.status is not None:
             facts.append(f"HTTP {self.status}")
         if self.code is not None:

@@ -72,7 +72,7 @@ def headend_attempt(event: AttemptEvent) -> None:
 
 @hookspec
 def headend_wait(event: WaitEvent) -> None:
-    """Hear that a request is about to wait: for its turn under a limit, or before a repetition.
+    """Hear of a wait before it begins: for a turn under a limit, a repetition, or the platform.
 
     A whole plugin::
 

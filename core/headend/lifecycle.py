@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from headend.calls import Effect, Operation
 from headend.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("headend.lifecycle")
 
 _OPERATION: Final = "create_live_stream"
+_CREATION: Final = Operation(_OPERATION, Effect.WRITE)
 _SENDS: Final = 3
 _POLL: Final = 0.5
 """Seconds between two looks at an intent that another process is carrying out."""
@@ -303,7 +305,7 @@ class Lifecycle:
             found = self._provider.find_live_streams(marker, request.name)
             in_time = bool(found) or self._calls.time_left() > wait
             if not found and in_time:
-                self._clock.sleep(wait)
+                self._calls.wait(_CREATION, wait, "the platform's list shows what was created")
                 found = self._provider.find_live_streams(marker, request.name)
         except PlatformError as error:
             raise self._uncertain(marker, f"looking for it failed: {error}") from error
@@ -355,7 +357,7 @@ class Lifecycle:
     def _wait(self, seconds: float, why: str) -> None:
         if self._calls.time_left() <= seconds:
             raise PlatformTimeoutError(why, provider=self._name, operation=_OPERATION)
-        self._clock.sleep(seconds)
+        self._calls.wait(_CREATION, seconds, "another process has created it")
 
 
 def oldest(found: Sequence[LiveStream]) -> LiveStream:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from functools import partial, wraps
 from itertools import count
 from random import SystemRandom
 from types import EllipsisType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from headend.calls import Calls, Pacers, process_pacers
 from headend.clock import SystemClock
@@ -16,6 +19,7 @@ from headend.errors import (
     ConflictError,
     HeadendError,
     InvalidRequestError,
+    PermissionDeniedError,
     PlatformError,
     PlatformTimeoutError,
     PluginError,
@@ -52,7 +56,7 @@ from headend.settings import (
 from headend.spec import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from random import Random
     from types import TracebackType
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from headend.spec import ProviderSpec
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 LEDGER_FILE: Final = "ledger.sqlite3"
 """The ledger in the data folder, where no other database is set."""
@@ -86,6 +91,8 @@ _LONGEST_AGE: Final = 1e9
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
 _PROBE_TIMEOUT: Final = 10.0
+_REFUSALS: Final = 3
+"""Looks on end at which a server refuses, after which it is taken at its word."""
 _LOOKS_PER_STATE: Final = 5
 """Looks at a playback URL for each question to the platform whether the live stream exists."""
 
@@ -160,6 +167,67 @@ def _database_url(
     if isinstance(database, EllipsisType):
         database = host.database_url or host.data_dir / LEDGER_FILE
     return None if is_off(database) else database
+
+
+@contextmanager
+def _naming(operation: str) -> Iterator[None]:
+    """Have an error tell what the host asked for, and not only which request of it failed."""
+    try:
+        yield
+    except PlatformError as error:
+        error.during(operation)
+        raise
+
+
+def _named(
+    method: Callable[Concatenate[StreamingPlatform, _P], _T],
+) -> Callable[Concatenate[StreamingPlatform, _P], _T]:
+    """Make a method an operation whose errors bear its name."""
+
+    @wraps(method)
+    def operate(self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with _naming(method.__name__):
+            return method(self, *args, **kwargs)
+
+    return operate
+
+
+def _named_each(
+    method: Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]],
+) -> Callable[Concatenate[StreamingPlatform, _P], Iterator[_T]]:
+    """Do the same for a method whose elements are asked for when they are taken."""
+
+    @wraps(method)
+    def operate(self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs) -> Iterator[_T]:
+        with _naming(method.__name__):
+            elements = method(self, *args, **kwargs)
+        return _each_named(elements, method.__name__)
+
+    return operate
+
+
+def _each_named(elements: Iterator[_T], operation: str) -> Iterator[_T]:
+    with _naming(operation):
+        yield from elements
+
+
+_Looks = Callable[Concatenate["StreamingPlatform", _P], Generator[float, None, _T]]
+
+
+def _named_looks(operation: str) -> Callable[[_Looks[_P, _T]], _Looks[_P, _T]]:
+    """Do the same for a generator of waits."""
+
+    def naming(looks: _Looks[_P, _T]) -> _Looks[_P, _T]:
+        @wraps(looks)
+        def look(
+            self: StreamingPlatform, /, *args: _P.args, **kwargs: _P.kwargs
+        ) -> Generator[float, None, _T]:
+            with _naming(operation):
+                return (yield from looks(self, *args, **kwargs))
+
+        return look
+
+    return naming
 
 
 class StreamingPlatform:
@@ -256,6 +324,7 @@ class StreamingPlatform:
             finally:
                 self._ledger.close()
 
+    @_named
     def create_live_stream(
         self,
         channel_id: int | str,
@@ -303,10 +372,12 @@ class StreamingPlatform:
         self._open_provider()
         return self._lifecycle.create(request, idempotency_key)
 
+    @_named
     def get_live_stream(self, stream_id: str) -> LiveStream:
         """Return one live stream as the platform has it now."""
         return self._open_provider().get_live_stream(self._id(stream_id, "get_live_stream"))
 
+    @_named_each
     def list_live_streams(self) -> Iterator[LiveStream]:
         """Return all live streams, page by page as they are taken.
 
@@ -314,18 +385,22 @@ class StreamingPlatform:
         """
         return self._open_provider().list_live_streams()
 
+    @_named
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         """Return what `create_live_stream` returned, with the key as it is now."""
         return self._open_provider().get_credentials(self._id(stream_id, "get_credentials"))
 
+    @_named
     def get_playback_url(self, stream_id: str) -> str:
         """Return the HLS address for viewers."""
         return self._open_provider().get_playback_url(self._id(stream_id, "get_playback_url"))
 
+    @_named
     def get_analytics(self, stream_id: str) -> StreamAnalytics:
         """Return viewers, bitrate, peak and watch time: a figure, or `None` and the reason."""
         return self._open_provider().get_analytics(self._id(stream_id, "get_analytics"))
 
+    @_named
     def get_analytics_many(self, stream_ids: Sequence[str]) -> list[StreamAnalytics]:
         """Return the analytics of many live streams, in the order asked.
 
@@ -342,6 +417,7 @@ class StreamingPlatform:
             return list(provider.get_analytics_many(ids))
         return [provider.get_analytics(stream_id) for stream_id in ids]
 
+    @_named
     def end_live_stream(self, stream_id: str, *, delete_recordings: bool = False) -> EndResult:
         """End a live stream for good.  One that is gone already is no error.
 
@@ -360,6 +436,7 @@ class StreamingPlatform:
             self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
         )
 
+    @_named
     def reconcile(
         self, *, dry_run: bool = False, clean: bool = False, older_than: float = 0.0
     ) -> list[Finding]:
@@ -406,6 +483,7 @@ class StreamingPlatform:
         """
         return self._ledger.get().location
 
+    @_named
     def check_health(self) -> Health:
         """Ask the platform whether a live stream could be created with these settings."""
         return self._open_provider().check_health()
@@ -430,6 +508,7 @@ class StreamingPlatform:
         """
         return self._wait(self._until_live(stream_id, timeout))
 
+    @_named_looks("wait_until_live")
     def _until_live(self, stream_id: str, timeout: float) -> Generator[float, None, LiveStream]:
         """Yield the seconds to wait before each further look."""
         operation = "wait_until_live"
@@ -456,18 +535,32 @@ class StreamingPlatform:
 
         Raises:
             PlatformTimeoutError: it is not playable after that time; the message tells why.
+            PermissionDeniedError: viewers are refused (401 or 403) at three looks on end, as they
+                are where they need a playback token; `wait_until_live` needs none.
         """
         return self._wait(self._until_playable(stream_id, timeout))
 
+    @_named_looks("wait_until_playable")
     def _until_playable(self, stream_id: str, timeout: float) -> Generator[float, None, str]:
         """Yield the seconds to wait before each further look."""
         end = self._clock.monotonic() + timeout
         url = self.get_playback_url(stream_id)
+        refusals = 0
         for look in count(1):
             left = max(end - self._clock.monotonic(), _POLL)
-            reason = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
-            if reason is None:
+            found = why_not_playable(url, timeout=min(left, _PROBE_TIMEOUT), clock=self._clock)
+            if found is None:
                 break
+            reason = found.reason
+            refusals = refusals + 1 if found.refused else 0
+            if refusals == _REFUSALS:
+                raise PermissionDeniedError(
+                    f"viewers are refused: {reason}, {_REFUSALS} times on end; where they need a "
+                    "playback token, use wait_until_live(), and give each viewer what "
+                    "create_playback_token() makes",
+                    provider=self.provider,
+                    operation="wait_until_playable",
+                )
             if look % _LOOKS_PER_STATE == 0 or self._clock.monotonic() >= end:
                 # One that was ended meanwhile will not become playable, and one to which
                 # nobody pushes cannot; the state says more than a playlist that is not there.
@@ -485,90 +578,137 @@ class StreamingPlatform:
                 return cast("_T", seen.value)
             self._clock.sleep(seconds)
 
+    @_named
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
-        return self._able(RotatesKeys, Capability.KEY_ROTATION).rotate_stream_key(
-            self._id(stream_id, "rotate_stream_key")
+        operation = "rotate_stream_key"
+        return self._able(RotatesKeys, Capability.KEY_ROTATION, operation).rotate_stream_key(
+            self._id(stream_id, operation)
         )
 
+    @_named
     def enable_live_stream(self, stream_id: str) -> LiveStream:
         """Let encoders in again (`ENABLE`)."""
-        return self._able(Enables, Capability.ENABLE).enable_live_stream(
-            self._id(stream_id, "enable_live_stream")
+        operation = "enable_live_stream"
+        return self._able(Enables, Capability.ENABLE, operation).enable_live_stream(
+            self._id(stream_id, operation)
         )
 
+    @_named
     def disable_live_stream(self, stream_id: str) -> LiveStream:
         """Refuse encoders and disconnect the one that is there, without ending it (`ENABLE`)."""
-        return self._able(Enables, Capability.ENABLE).disable_live_stream(
-            self._id(stream_id, "disable_live_stream")
+        operation = "disable_live_stream"
+        return self._able(Enables, Capability.ENABLE, operation).disable_live_stream(
+            self._id(stream_id, operation)
         )
 
+    @_named_each
     def list_recordings(self, stream_id: str) -> Iterator[Recording]:
         """Return what is kept of a live stream's sessions (`RECORDINGS`)."""
-        return self._able(Records, Capability.RECORDINGS).list_recordings(
-            self._id(stream_id, "list_recordings")
+        operation = "list_recordings"
+        return self._able(Records, Capability.RECORDINGS, operation).list_recordings(
+            self._id(stream_id, operation)
         )
 
+    @_named
     def delete_recording(self, recording_id: str) -> None:
         """Delete a recording for good; one that is gone is no error (`RECORDINGS`)."""
-        self._able(Records, Capability.RECORDINGS).delete_recording(
-            self._id(recording_id, "delete_recording", what="recording id")
+        operation = "delete_recording"
+        self._able(Records, Capability.RECORDINGS, operation).delete_recording(
+            self._id(recording_id, operation, what="recording id")
         )
 
+    @_named
     def list_simulcast_targets(self, stream_id: str) -> list[SimulcastTarget]:
         """Return the places to which the platform pushes a copy (`SIMULCAST`)."""
-        able = self._able(Simulcasts, Capability.SIMULCAST)
-        return list(able.list_simulcast_targets(self._id(stream_id, "list_simulcast_targets")))
+        operation = "list_simulcast_targets"
+        able = self._able(Simulcasts, Capability.SIMULCAST, operation)
+        return list(able.list_simulcast_targets(self._id(stream_id, operation)))
 
+    @_named
     def create_simulcast_target(
-        self, stream_id: str, server_url: str, stream_key: Secret
+        self, stream_id: str, server_url: str, stream_key: Secret | str
     ) -> SimulcastTarget:
-        """Have the platform push a copy elsewhere (`SIMULCAST`)."""
-        return self._able(Simulcasts, Capability.SIMULCAST).create_simulcast_target(
-            self._id(stream_id, "create_simulcast_target"), server_url, stream_key
+        """Have the platform push a copy elsewhere (`SIMULCAST`).
+
+        Args:
+            stream_id: the live stream.
+            server_url: where the copy goes, without the key.
+            stream_key: the key for that place; a `str` becomes a `Secret` at once.
+        """
+        operation = "create_simulcast_target"
+        given: object = stream_key
+        key = Secret(given) if isinstance(given, str) else given
+        if not isinstance(key, Secret):
+            raise self._invalid(
+                f"the stream key is a Secret or a str, not {type(key).__name__}", operation
+            )
+        return self._able(Simulcasts, Capability.SIMULCAST, operation).create_simulcast_target(
+            self._id(stream_id, operation), self._address(server_url, operation), key
         )
 
+    @_named
     def update_simulcast_target(
         self, stream_id: str, target_id: str, *, enabled: bool
     ) -> SimulcastTarget:
         """Switch a simulcast target on or off (`SIMULCAST`)."""
         operation = "update_simulcast_target"
-        return self._able(Simulcasts, Capability.SIMULCAST).update_simulcast_target(
+        return self._able(Simulcasts, Capability.SIMULCAST, operation).update_simulcast_target(
             self._id(stream_id, operation),
             self._id(target_id, operation, what="target id"),
             enabled=enabled,
         )
 
+    @_named
     def delete_simulcast_target(self, stream_id: str, target_id: str) -> None:
         """Remove a simulcast target; one that is gone is no error (`SIMULCAST`)."""
         operation = "delete_simulcast_target"
-        self._able(Simulcasts, Capability.SIMULCAST).delete_simulcast_target(
+        self._able(Simulcasts, Capability.SIMULCAST, operation).delete_simulcast_target(
             self._id(stream_id, operation), self._id(target_id, operation, what="target id")
         )
 
+    @_named
     def create_playback_token(self, stream_id: str, *, expires_in: float) -> PlaybackToken:
-        """Give leave to watch for so many seconds (`SIGNED_PLAYBACK`)."""
+        """Give leave to watch for so many seconds, one at least (`SIGNED_PLAYBACK`)."""
         operation = "create_playback_token"
-        if not expires_in > 0:
-            raise self._invalid("expires_in must be more than 0 seconds", operation)
-        return self._able(SignsPlayback, Capability.SIGNED_PLAYBACK).create_playback_token(
-            self._id(stream_id, operation), expires_in=expires_in
-        )
+        given: object = expires_in
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            raise self._invalid(
+                f"expires_in is a number of seconds, not {type(given).__name__}", operation
+            )
+        # Tokens tell whole seconds, so that one for less would have expired when it is made.
+        if math.isnan(given) or given < 1:
+            raise self._invalid(f"expires_in must be at least 1 second, not {given:g}", operation)
+        return self._able(
+            SignsPlayback, Capability.SIGNED_PLAYBACK, operation
+        ).create_playback_token(self._id(stream_id, operation), expires_in=expires_in)
 
-    def parse_event(self, headers: Mapping[str, str], body: bytes) -> StreamEvent:
+    @_named
+    def parse_event(self, headers: Mapping[str, str], body: bytes | str) -> StreamEvent:
         """Verify and read a message that the platform sent to your application (`EVENTS`).
+
+        Args:
+            headers: the header fields that came with it.
+            body: just as it came, since a signature may be that of its bytes; a `str` is taken as
+                UTF-8.
 
         Raises:
             AuthenticationError: it does not come from the platform.
+            InvalidRequestError: this is no message's headers and body.
         """
-        return self._able(ParsesEvents, Capability.EVENTS).parse_event(headers, body)
+        operation = "parse_event"
+        able = self._able(ParsesEvents, Capability.EVENTS, operation)
+        return able.parse_event(*self._message(headers, body, operation))
 
+    @_named_each
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
-        return self._able(ListsSessions, Capability.SESSIONS).list_sessions(
-            self._id(stream_id, "list_sessions")
+        operation = "list_sessions"
+        return self._able(ListsSessions, Capability.SESSIONS, operation).list_sessions(
+            self._id(stream_id, operation)
         )
 
+    @_named
     def get_session(self, stream_id: str, session_id: str) -> Session:
         """Return one broadcast, with its encoder's settings and what happened in it (`SESSIONS`).
 
@@ -576,14 +716,16 @@ class StreamingPlatform:
             StreamNotFoundError: there is no such live stream, or it had no such session.
         """
         operation = "get_session"
-        return self._able(ListsSessions, Capability.SESSIONS).get_session(
+        return self._able(ListsSessions, Capability.SESSIONS, operation).get_session(
             self._id(stream_id, operation), self._id(session_id, operation, what="session id")
         )
 
+    @_named
     def put_timed_metadata(self, stream_id: str, text: str) -> None:
         """Send a text to all viewers, in time with the picture (`TIMED_METADATA`)."""
-        self._able(PutsTimedMetadata, Capability.TIMED_METADATA).put_timed_metadata(
-            self._id(stream_id, "put_timed_metadata"), text
+        operation = "put_timed_metadata"
+        self._able(PutsTimedMetadata, Capability.TIMED_METADATA, operation).put_timed_metadata(
+            self._id(stream_id, operation), text
         )
 
     def _open_provider(self) -> Provider:
@@ -594,16 +736,16 @@ class StreamingPlatform:
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:
             can = ", ".join(sorted(self.capabilities)) or "none"
-            reason = "" if what == capability else f": it lacks the capability {capability}"
             raise UnsupportedError(
-                f"{self.provider} does not support {what}{reason}; its capabilities are {can}",
+                f"{self.provider} does not support {what}: it lacks the capability {capability}; "
+                f"its capabilities are {can}",
                 provider=self.provider,
                 feature=capability,
             )
 
-    def _able(self, protocol: type[_T], capability: Capability) -> _T:
+    def _able(self, protocol: type[_T], capability: Capability, operation: str) -> _T:
         assert PROTOCOLS[capability] is protocol
-        self._need(capability, capability)
+        self._need(capability, operation)
         provider: object = self._open_provider()
         if not isinstance(provider, protocol):
             raise PluginError(f"{self.provider} declares {capability} but lacks its operations")
@@ -622,6 +764,27 @@ class StreamingPlatform:
         if not value or not value.isprintable():
             raise self._invalid(f"a {what} is not empty and has no control characters", operation)
         return value
+
+    def _address(self, value: object, operation: str) -> str:
+        if not isinstance(value, str):
+            raise self._invalid(f"an address is a str, not {type(value).__name__}", operation)
+        return value
+
+    def _message(
+        self, headers: object, body: object, operation: str
+    ) -> tuple[Mapping[str, str], bytes]:
+        if not isinstance(headers, Mapping):
+            raise self._invalid(
+                f"headers are names with values, as a dict has them, not {type(headers).__name__}",
+                operation,
+            )
+        if isinstance(body, str):
+            return headers, body.encode(errors="surrogatepass")
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise self._invalid(
+                f"a body is bytes just as they came, not {type(body).__name__}", operation
+            )
+        return headers, bytes(body)
 
     def _channel_id(self, value: int | str, operation: str) -> str:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
+
 from headend.fetch import FetchError, fetch
 from headend.hls import MasterPlaylist, MediaPlaylist, parse_playlist
 
@@ -18,10 +20,22 @@ _NO_HEAD: Final = frozenset({403, 405, 501})
 """What servers answer that do not know HEAD; signed addresses may allow GET alone."""
 _REFUSED: Final = frozenset({401, 403})
 """What servers answer that give nothing without a token."""
-_REFUSAL: Final = ": viewers are refused; where they need a playback token, use wait_until_live"
 
 
-def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
+@frozen
+class Hindrance:
+    """Why an address cannot be played.
+
+    Attributes:
+        reason: in words.
+        refused: whether the server lets nobody in without a token (401 or 403).
+    """
+
+    reason: str
+    refused: bool = False
+
+
+def why_not_playable(url: str, *, timeout: float, clock: Clock) -> Hindrance | None:
     """Do what a player does first: load the playlist, its first variant, and the latest segment.
 
     Args:
@@ -30,7 +44,7 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
         clock: for the deadline.
 
     Returns:
-        `None` if it can be played, else the reason in words.
+        `None` if it can be played, else why not.
     """
     end = clock.monotonic() + timeout
 
@@ -41,8 +55,8 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
         response = fetch(address, timeout=left, max_bytes=limit)
         if not response.ok or not response.body:
             raise _NotYetError(
-                f"{what} answers HTTP {response.status}, {len(response.body)} bytes"
-                f"{_REFUSAL if response.status in _REFUSED else ''}"
+                f"{what} answers HTTP {response.status}, {len(response.body)} bytes",
+                refused=response.status in _REFUSED,
             )
         return response
 
@@ -64,18 +78,22 @@ def why_not_playable(url: str, *, timeout: float, clock: Clock) -> str | None:
         if isinstance(playlist, MasterPlaylist):
             playlist = load_playlist(playlist.variants[0].uri, "the media playlist")
         if not isinstance(playlist, MediaPlaylist):
-            return "the playlist lists another list of playlists"
+            return Hindrance("the playlist lists another list of playlists")
         if not playlist.segments:
-            return "the playlist has no segments yet"
+            return Hindrance("the playlist has no segments yet")
         latest = playlist.segments[-1]
         if latest.init is not None:
             check_media(latest.init, "the init section")
         check_media(latest, "the latest segment")
-    except (_NotYetError, FetchError, ValueError) as error:
+    except _NotYetError as error:
+        return Hindrance(str(error), refused=error.refused)
+    except (FetchError, ValueError) as error:
         # A ValueError is what a broken playlist or an address that is none gives.
-        return str(error)
+        return Hindrance(str(error))
     return None
 
 
 class _NotYetError(Exception):
-    pass
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.refused = refused

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         Secret as Secret,
     )
     from headend.settings import (
+        is_this_machine as is_this_machine,
         setting as setting,
     )
     from headend.simulator import (
@@ -208,7 +209,7 @@ else:
                 "Simulcasts",
             ),
             "headend.secret": ("Secret",),
-            "headend.settings": ("setting",),
+            "headend.settings": ("is_this_machine", "setting"),
             "headend.simulator": (
                 "Simulator",
                 "SimulatorFactory",

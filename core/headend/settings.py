@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -57,6 +58,22 @@ def setting(env: str, help: str) -> dict[str, str]:  # noqa: A002  # the word a 
         help: what it is and how to get it; shown where it is missing or wrong.
     """
     return {_ENV: env, _HELP: help}
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host in an address is the loopback of this machine.
+
+    What goes there leaves the machine nowhere, so that a secret may go there without encryption.
+
+    Args:
+        host: as `urllib.parse.SplitResult.hostname` has it: ``localhost``, ``127.0.0.1``, ``::1``.
+    """
+    import ipaddress
+
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @frozen
@@ -257,9 +274,19 @@ def _complaints(cls: type[_T], values: Mapping[str, object]) -> list[tuple[str, 
     return problems
 
 
+_COMPARED: Final = re.compile(r"'\w+' must be (>=|>|<=|<) (.+?): (.+)", re.DOTALL)
+"""What the comparing validators of attrs say, such as ``'lag' must be >= 0.0: -3.0``."""
+_COMPARISONS: Final = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
+
+
 def _words(error: Exception) -> str:
     """Return the sentence of an error; those of attrs carry the attribute and the value as well."""
-    return str(error.args[0] if error.args else error)
+    said = str(error.args[0] if error.args else error)
+    compared = _COMPARED.fullmatch(said)
+    if compared is None:
+        return said
+    sign, bound, value = (part.removesuffix(".0") for part in compared.groups())
+    return f"must be {_COMPARISONS[sign]} {bound}, not {value}"
 
 
 @runtime_checkable

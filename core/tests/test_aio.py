@@ -23,6 +23,7 @@ from headend.errors import (
 )
 from headend.models import StreamState
 from headend.platform import StreamingPlatform
+from headend.playback import Hindrance
 from headend.secret import Secret
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ class TestWaiting:
         anyio_backend: str,
     ) -> None:
         platform, _, stream_id = waiting
-        reasons = iter(["not yet", None])
+        reasons = iter([Hindrance("not yet"), None])
         monkeypatch.setattr("headend.platform.why_not_playable", lambda *_, **__: next(reasons))
 
         assert (

@@ -24,6 +24,7 @@ from headend.errors import (
 )
 from headend.facts import Facts, Latency
 from headend.models import (
+    EndOutcome,
     EndResult,
     Health,
     LiveStream,
@@ -259,7 +260,10 @@ class TestExitCodes:
         ran = run("rotate-key", "live-1", "--provider", "plain")
 
         assert ran.code == 4
-        assert "plain does not support key-rotation" in ran.err
+        assert (
+            "plain does not support rotate_stream_key: it lacks the capability key-rotation"
+            in ran.err
+        )
 
     def test_a_defect_is_a_traceback(
         self, ready: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
@@ -499,6 +503,8 @@ class TestText:
     def test_end_names_what_stays_and_is_billed(self, ready: ModuleType, run: Run) -> None:
         assert run("end", "live-1").out == (
             "stream_id  live-1\noutcome    ended\nkept and billed: recording rec-1\n"
+            "A program deletes one with platform.delete_recording(ID); `headend end "
+            "--delete-recordings` deletes them before they are left behind.\n"
         )
         assert run("end", "live-1", "--delete-recordings").out == (
             "stream_id  live-1\noutcome    already_gone\n"
@@ -789,3 +795,69 @@ class TestProcess:
 
         assert ran.code == 0
         assert "from headend-extra" in ran.out
+
+
+class TestWaiting:
+    """A person who waits is told what for, on stderr, whatever the command and the provider."""
+
+    def ending(
+        self, ready: ModuleType, monkeypatch: pytest.MonkeyPatch, *waits: tuple[float, str]
+    ) -> None:
+        """Have the end of a live stream wait."""
+        from headend.calls import Effect, Operation
+        from headend.clock import SystemClock
+
+        monkeypatch.setattr(SystemClock, "sleep", lambda _clock, _seconds: None)
+        end = Operation("end_live_stream", Effect.READ)
+
+        class Slow(type(ready.made[0])):  # type: ignore[misc]  # made when the test runs
+            def end_live_stream(self, stream_id: str, *, delete_recordings: bool) -> EndResult:
+                for seconds, until in waits:
+                    self.context.calls.wait(end, seconds, until)
+                return EndResult(stream_id=stream_id, outcome=EndOutcome.ENDED)
+
+        monkeypatch.setattr(ready, "AcmeProvider", Slow)
+
+    def test_what_is_waited_for_longer_than_two_seconds_is_told_once(
+        self, ready: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.ending(ready, monkeypatch, *[(1.0, "the encoder is gone")] * 9, (5.0, "it is off"))
+        ran = run("end", "live-1", "--json")
+
+        assert ran.code == 0
+        assert ran.err == "waiting until the encoder is gone ...\nwaiting until it is off ...\n"
+        assert ran.json
+
+    def test_a_short_wait_is_not_worth_a_line(
+        self, ready: ModuleType, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.ending(ready, monkeypatch, (1.0, "the encoder is gone"), (0.9, "the encoder is gone"))
+
+        assert run("end", "live-1").err == ""
+
+    def test_a_queue_and_a_repetition_are_told_too(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from headend.calls import AttemptEvent, WaitEvent
+        from headend.cli.waiting import Waits
+
+        waits = Waits()
+        asked = {"provider": "acme", "operation": "ask", "attempt": 1}
+        for _ in range(20):
+            waits.headend_wait(WaitEvent(**asked, seconds=0.25, why="pacing"))
+        waits.headend_wait(WaitEvent(**asked, seconds=9.0, why="backoff"))
+        for retry in (None, 0.5):
+            waits.headend_attempt(
+                AttemptEvent(
+                    **asked,
+                    waited=0.0,
+                    duration=20.0,
+                    outcome="PlatformTimeoutError",
+                    will_retry_in=retry,
+                )
+            )
+
+        assert capsys.readouterr().err.splitlines() == [
+            "waiting for a turn: acme limits how often it may be asked ...",
+            "acme ask: PlatformTimeoutError; it is tried again ...",
+        ]

@@ -19,6 +19,7 @@ from headend.errors import (
     ConflictError,
     HeadendError,
     InvalidRequestError,
+    PermissionDeniedError,
     PlatformError,
     PlatformTimeoutError,
     PlatformUnavailableError,
@@ -261,6 +262,32 @@ class TestOperations:
                 taken(call())
             assert caught.value is provider.failing
 
+    def test_an_error_tells_what_was_asked_for_and_which_step_of_it_failed(
+        self, opened: Opened
+    ) -> None:
+        platform, provider = opened()
+        for name, call in {
+            "get_live_stream": lambda: platform.get_live_stream("live-1"),
+            "list_live_streams": lambda: list(platform.list_live_streams()),
+            "list_recordings": lambda: list(platform.list_recordings("live-1")),
+            "end_live_stream": lambda: platform.end_live_stream("live-1"),
+            "wait_until_live": lambda: platform.wait_until_live("live-1"),
+            "wait_until_playable": lambda: platform.wait_until_playable("live-1"),
+        }.items():
+            provider.failing = AuthenticationError("expired", provider="acme", operation="AskAcme")
+            with pytest.raises(AuthenticationError) as caught:
+                call()
+            assert (caught.value.operation, caught.value.step) == (name, "AskAcme")
+            assert str(caught.value) == f"expired (acme {name}, AskAcme)"
+
+    def test_a_step_of_the_operations_own_name_is_not_told_twice(self, opened: Opened) -> None:
+        platform, _ = opened()
+        with pytest.raises(StreamNotFoundError) as caught:
+            platform.get_live_stream("live-9")
+
+        assert (caught.value.operation, caught.value.step) == ("get_live_stream", None)
+        assert "(acme get_live_stream, HTTP 404," in str(caught.value)
+
     def test_a_platform_that_fails_is_not_healthy(self, opened: Opened) -> None:
         platform, provider = opened()
         provider.failing = PlatformUnavailableError("down", provider="acme", operation="x")
@@ -304,7 +331,8 @@ class TestAbilities:
             abilities(platform)[operation]()
 
         assert str(caught.value) == (
-            f"plain does not support {capability}; its capabilities are none"
+            f"plain does not support {operation}: it lacks the capability {capability}; "
+            "its capabilities are none"
         )
         assert (caught.value.provider, caught.value.feature) == ("plain", capability)
         assert provider.asked == []
@@ -337,8 +365,34 @@ class TestAbilities:
     def test_a_playback_token_is_good_for_some_time(self, opened: Opened) -> None:
         platform, _ = opened()
 
-        with pytest.raises(InvalidRequestError, match="expires_in must be more than 0 seconds"):
-            platform.create_playback_token("live-1", expires_in=0)
+        for short in (0, -1, 0.5, float("nan")):
+            with pytest.raises(InvalidRequestError, match="expires_in must be at least 1 second"):
+                platform.create_playback_token("live-1", expires_in=short)
+        for given in ("60", None, True):
+            with pytest.raises(InvalidRequestError, match="expires_in is a number of seconds, not"):
+                platform.create_playback_token("live-1", expires_in=given)  # type: ignore[arg-type]  # what a host may pass
+
+    def test_a_key_for_elsewhere_that_is_plain_text_becomes_a_secret(self, opened: Opened) -> None:
+        platform, _ = opened()
+        stream_id = platform.create_live_stream(1).stream_id
+        target = platform.create_simulcast_target(stream_id, "rtmp://x/y", "key")
+
+        assert target.enabled
+        for key in (None, b"key", 5):
+            with pytest.raises(InvalidRequestError, match="stream key is a Secret or a str, not"):
+                platform.create_simulcast_target(stream_id, "rtmp://x/y", key)  # type: ignore[arg-type]  # as above
+        with pytest.raises(InvalidRequestError, match="an address is a str, not NoneType"):
+            platform.create_simulcast_target(stream_id, None, "key")  # type: ignore[arg-type]  # as above
+
+    def test_a_message_may_be_bytes_or_text_and_nothing_else(self, opened: Opened) -> None:
+        platform, _ = opened()
+        for body in (b'{"a": 1}', '{"a": 1}', bytearray(b'{"a": 1}'), memoryview(b'{"a": 1}')):
+            assert platform.parse_event({"signature": "good"}, body).raw == '{"a": 1}'  # type: ignore[arg-type]  # as above
+        for wrong in (None, {"a": 1}):
+            with pytest.raises(InvalidRequestError, match="a body is bytes just as they came, not"):
+                platform.parse_event({"signature": "good"}, wrong)  # type: ignore[arg-type]  # as above
+        with pytest.raises(InvalidRequestError, match="headers are names with values"):
+            platform.parse_event(None, b"{}")  # type: ignore[arg-type]  # as above
 
     def test_a_message_that_is_not_from_the_platform_is_refused(self, opened: Opened) -> None:
         platform, _ = opened()
@@ -762,16 +816,40 @@ class TestWaitingUntilPlayable:
         assert clock.naps == [1.0, 0.5]
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_where_viewers_are_refused_it_tells_what_to_wait_for_instead(
-        self, status: int, live: tuple[StreamingPlatform, str], site: Site
+    def test_where_viewers_are_refused_it_does_not_wait_and_tells_what_to_wait_for_instead(
+        self,
+        status: int,
+        live: tuple[StreamingPlatform, str],
+        site: Site,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         platform, stream_id = live
-        site.otherwise = status
+        monkeypatch.setattr(site, "otherwise", status)
         with pytest.raises(
-            PlatformTimeoutError,
-            match=f"HTTP {status}, 0 bytes: viewers are refused; .* wait_until_live",
-        ):
-            platform.wait_until_playable(stream_id, timeout=1)
+            PermissionDeniedError,
+            match=f"HTTP {status}, 0 bytes, 3 times on end; .* wait_until_live",
+        ) as caught:
+            platform.wait_until_playable(stream_id, timeout=60)
+
+        assert caught.value.operation == "wait_until_playable"
+        assert clock.naps == [1.0, 1.0]
+
+    def test_a_refusal_that_passes_is_waited_out(
+        self,
+        live: tuple[StreamingPlatform, str],
+        site: Site,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        platform, stream_id = live
+        for second, status in enumerate((403, 403, 404, 403, 403)):
+            clock.at(second, partial(monkeypatch.setattr, site, "otherwise", status))
+        clock.at(5, partial(self.publish, site, index__m3u8=f"{HEAD}#EXTINF:2,\n/1.ts\n"))
+        site.put("/1.ts", "G")
+        platform.wait_until_playable(stream_id, timeout=60)
+
+        assert clock.naps == [1.0] * 5
 
     def test_a_server_that_is_not_there_is_waited_for(
         self, opened: Opened, clock: FakeClock

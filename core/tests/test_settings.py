@@ -18,6 +18,7 @@ from headend.settings import (
     Configuration,
     HostSettings,
     describe_settings,
+    is_this_machine,
     load_settings,
     setting,
     structure_options,
@@ -286,6 +287,38 @@ class TestTypes:
         (problem,) = problems(environ, table={name: value})
 
         assert problem.startswith(f"X_{name.upper()} ({name} in the file): must be ")
+
+    @pytest.mark.parametrize(
+        ("host", "here"),
+        [
+            ("localhost", True),
+            ("127.0.0.1", True),
+            ("127.255.0.9", True),
+            ("::1", True),
+            ("", False),
+            ("localhost.example", False),
+            ("192.168.0.1", False),
+            ("::2", False),
+        ],
+    )
+    def test_the_loopback_is_this_machine(self, host: str, here: bool) -> None:
+        assert is_this_machine(host) is here
+
+    def test_what_attrs_compares_is_told_in_words(self) -> None:
+        @frozen
+        class Bounded:
+            lag: float = field(default=0.0, validator=validators.ge(0.0))
+            time: float = field(default=1.0, validator=validators.gt(0))
+            part: int = field(default=1, validator=validators.optional(validators.le(5)))
+            size: int = field(default=1, validator=validators.lt(5))
+
+        given = {"lag": "-3", "time": "0", "part": "7", "size": "5"}
+        assert structure_options(Bounded, given)[1] == [
+            ("lag", "must be at least 0, not -3"),
+            ("time", "must be more than 0, not 0"),
+            ("part", "must be at most 5, not 7"),
+            ("size", "must be less than 5, not 5"),
+        ]
 
     def test_a_type_that_no_setting_can_have_is_the_plugins_fault(self) -> None:
         @frozen

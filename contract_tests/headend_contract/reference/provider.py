@@ -295,7 +295,7 @@ class ReferenceProvider:
                     operation=END.name,
                     request_sent=True,
                 )
-            self._clock.sleep(_POLL)
+            self._calls.wait(GET, _POLL, "the live stream is off")
 
     def delete(self, stream_id: str) -> None:
         """Delete an input that is off."""

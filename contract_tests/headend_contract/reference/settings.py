@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen, validators
 
-from headend.plugin import Secret, setting
+from headend.plugin import Secret, is_this_machine, setting
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -19,6 +19,8 @@ def _http_url(_settings: object, _attribute: Attribute[str], value: str) -> None
         raise ValueError("must not hold a user name or password")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"must be an http:// or https:// address, not {value!r}")
+    if parts.scheme != "https" and not is_this_machine(parts.hostname):
+        raise ValueError("must begin with https://: else the token would go unencrypted")
 
 
 def _token(_settings: object, _attribute: Attribute[Secret], value: Secret) -> None:

@@ -25,7 +25,7 @@ class AttemptEvent:
 
     Attributes:
         provider: the provider's name.
-        operation: the operation's name.
+        operation: what is sent, by the name that the provider gives it.
         attempt: 1 for the first sending, 2 for its repetition.
         waited: seconds that it waited before: in the queue of a limit, or since a failure.
         duration: seconds from sending to the outcome.
@@ -54,17 +54,20 @@ class WaitEvent:
 
     Attributes:
         provider: the provider's name.
-        operation: the operation's name.
+        operation: what is sent, by the name that the provider gives it.
         attempt: the number of the attempt that comes after the wait.
         seconds: how long.
-        why: a limit's queue, the time between two attempts, or the platform asked for it.
+        why: a limit's queue, the time between two attempts, the platform asked for it, or it has
+            yet to get somewhere.
+        until: where it has to get, in headend's own words after "until"; `None` for other waits.
     """
 
     provider: str
     operation: str
     attempt: int
     seconds: float
-    why: Literal["pacing", "backoff", "retry-after"]
+    why: Literal["pacing", "backoff", "retry-after", "state"]
+    until: str | None = None
 
 
 class Observer(Protocol):
@@ -144,6 +147,6 @@ def log_wait(event: WaitEvent) -> None:
             event.operation,
             event.attempt,
             event.seconds,
-            event.why,
+            event.why if event.until is None else f"until {event.until}",
             extra=attrs.asdict(event),
         )

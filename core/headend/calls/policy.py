@@ -165,6 +165,17 @@ class Calls:
         end = _deadline.get()
         return self._timeout if end is None else min(self._timeout, end - self._clock.monotonic())
 
+    def wait(self, operation: Operation, seconds: float, until: str) -> None:
+        """Wait before another look at what the platform has yet to do, and say what for.
+
+        Args:
+            operation: what the look is for.
+            seconds: how long; look at `time_left` first.
+            until: what is waited for, after "until": ``"the encoder is gone"``.  No secret.
+        """
+        self._tell_wait(operation, 1, "state", seconds, until)
+        self._clock.sleep(seconds)
+
     def run(self, operation: Operation, send: Callable[[Attempt], _T]) -> _T:
         """Send a request and return what `send` makes of the answer.
 
@@ -334,8 +345,9 @@ class Calls:
         self,
         operation: Operation,
         number: int,
-        why: Literal["pacing", "backoff", "retry-after"],
+        why: Literal["pacing", "backoff", "retry-after", "state"],
         seconds: float,
+        until: str | None = None,
     ) -> None:
         event = WaitEvent(
             provider=self._provider,
@@ -343,6 +355,7 @@ class Calls:
             attempt=number,
             seconds=seconds,
             why=why,
+            until=until,
         )
         log_wait(event)
         if self._observer is not None:

@@ -87,9 +87,9 @@ def create_command(
     CHANNEL_ID is your own id for what is broadcast. The stream key is masked unless --show-key
     is given; `headend show STREAM_ID --show-key` shows it later.
     """
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         credentials = platform.create_live_stream(
             channel_id,
             name=name,
@@ -105,9 +105,9 @@ def create_command(
 @json_option
 def list_command(provider: str | None, *, as_json: bool) -> None:
     """List all live streams."""
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         found = list(platform.list_live_streams())
     if as_json:
         print_json(found)
@@ -131,9 +131,9 @@ def show_command(stream_id: str, provider: str | None, *, show_key: bool, as_jso
     Asks the platform, never a local record. With --show-key the push address and the stream
     key are asked for as well.
     """
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         stream = platform.get_live_stream(stream_id)
         credentials = platform.get_credentials(stream_id) if show_key else None
     shown: dict[str, object] = {
@@ -170,10 +170,10 @@ def end_command(
     One that is gone already is no error. Recordings that stay on the platform, and are billed,
     are named.
     """
-    import headend
+    from headend.cli.waiting import open_platform
     from headend.models import EndOutcome
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         result = platform.end_live_stream(stream_id, delete_recordings=delete_recordings)
     if as_json:
         print_json(result)
@@ -183,6 +183,11 @@ def end_command(
         click.echo("There is no live stream with this id; `headend list` names those there are.")
     for recording in result.recordings_kept:
         click.echo(f"kept and billed: recording {recording.recording_id}")
+    if result.recordings_kept:
+        click.echo(
+            "A program deletes one with platform.delete_recording(ID); `headend end "
+            "--delete-recordings` deletes them before they are left behind."
+        )
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
 
@@ -197,11 +202,11 @@ def analytics_command(stream_id: str, provider: str | None, *, as_json: bool) ->
     A figure that the platform does not give is shown as unknown with the reason, never as 0.
     Bitrates are in bits per second, times in seconds.
     """
-    import headend
+    from headend.cli.waiting import open_platform
     from headend.models import METRICS
 
     units = {"current_bitrate": " bit/s", "total_watch_time": " s"}
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         analytics = platform.get_analytics(stream_id)
     if as_json:
         print_json(analytics)
@@ -230,8 +235,8 @@ def rotate_key_command(
     The old key is dead from then on, and an encoder that uses it is disconnected. The new key
     is masked unless --show-key is given; `headend show STREAM_ID --show-key` shows it later.
     """
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         credentials = platform.rotate_stream_key(stream_id)
     _print_credentials(credentials, provider, as_json=as_json, show_key=show_key)

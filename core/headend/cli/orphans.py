@@ -43,9 +43,9 @@ def orphans_command() -> None:
 @json_option
 def list_command(provider: str | None, *, as_json: bool) -> None:
     """Show the differences and change nothing."""
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         findings = platform.reconcile(dry_run=True)
     _show(findings, as_json=as_json)
 
@@ -63,9 +63,9 @@ def clean_command(provider: str | None, *, older_than: float, yes: bool, as_json
     Ends orphans and duplicates that are not live, finishes ends that broke off, and corrects the
     ledger. Without --yes it only shows what it would do.
     """
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         findings = platform.reconcile(dry_run=not yes, clean=True, older_than=older_than)
     _show(findings, as_json=as_json)
     if not yes and not as_json and any(one.action != "none" for one in findings):

@@ -104,9 +104,9 @@ def check_command(ctx: click.Context, provider: str | None, *, as_json: bool) ->
     """
     from attrs import asdict
 
-    import headend
+    from headend.cli.waiting import open_platform
 
-    with headend.open(provider) as platform:
+    with open_platform(provider) as platform:
         if not as_json:
             click.echo(f"settings  ok: provider {platform.provider}")
         place = platform.locate_ledger()

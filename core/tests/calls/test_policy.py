@@ -226,6 +226,26 @@ class TestWaits:
             "retry-after",
         ]
 
+    def test_a_wait_for_the_platform_is_told_before_it_begins(
+        self, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "headend.calls")
+        watcher = Watcher()
+        calls_with(clock, observer=watcher).wait(READ, 2.0, "the encoder is gone")
+
+        assert watcher.events == [
+            WaitEvent(
+                provider="acme",
+                operation="read",
+                attempt=1,
+                seconds=2.0,
+                why="state",
+                until="the encoder is gone",
+            )
+        ]
+        assert clock.naps == [2.0]
+        assert "waits 2.000 s: until the encoder is gone" in caplog.text
+
     @pytest.mark.parametrize("asked", [0.0, -4.0, float("nan")])
     def test_retry_after_of_nothing_is_a_backoff(self, clock: VirtualClock, asked: float) -> None:
         calls_with(clock).run(READ, Platform(clock, failure(retry_after=asked)))

@@ -99,8 +99,6 @@ POLL: Final = 2.0
 """Seconds between two looks at a live stream whose encoder was thrown out."""
 STOP_TIMEOUT: Final = 60.0
 """Seconds that an encoder may take to be gone, if there is so much time."""
-RECORDING_POLL: Final = 10.0
-"""Seconds between two tries to delete a recording that is still being made."""
 PAGE: Final = 1000
 """The most videos that can be asked for at once; ``limit`` of ``GET /stream``."""
 LONGEST_TOKEN: Final = 24 * 3600.0
@@ -120,6 +118,7 @@ _NAMED_BY: Final[Mapping[str, str]] = {
     "simulcast target": "list_simulcast_targets() names those of a live stream",
 }
 """Where to find the ids of what there is."""
+_SEE_VIDEOS: Final = "the dashboard lists all videos that there are, under Stream"
 
 _REFUSALS: Final = (
     AuthenticationError,
@@ -575,25 +574,28 @@ class CloudflareProvider:
                     operation=END.name,
                     request_sent=True,
                 )
-            self._clock.sleep(POLL)
+            self._calls.wait(WAIT, POLL, "the encoder is gone")
 
     def delete_recordings(self, stream_id: str, recordings: Sequence[Recording]) -> None:
-        """Delete recordings, and wait for those that are still being made as long as there is time.
+        """Delete recordings; those that are still being made keep none of the others.
+
+        The platform needs minutes to finish one, more than any call takes, so that this waits for
+        none of them.
 
         Raises:
-            ConflictError: the time was not enough for one; all before it are deleted.
+            ConflictError: one is still being made; all that could be deleted are.
         """
+        unfinished: tuple[ConflictError, str] | None = None
         for one in recordings:
-            while True:
-                try:
-                    self.delete_recording(one.recording_id)
-                    break
-                except ConflictError as error:
-                    if error.code != STILL_LIVE:
-                        raise
-                    if self._calls.time_left() <= RECORDING_POLL:
-                        raise self.still_ending(error, stream_id, one.recording_id) from error
-                    self._clock.sleep(RECORDING_POLL)
+            try:
+                self.delete_recording(one.recording_id)
+            except ConflictError as error:
+                if error.code != STILL_LIVE:
+                    raise
+                unfinished = unfinished or (error, one.recording_id)
+        if unfinished is not None:
+            refusal, recording_id = unfinished
+            raise self.still_ending(refusal, stream_id, recording_id) from refusal
 
     def delete(self, stream_id: str) -> None:
         """Delete an input; its recordings stay."""
@@ -629,22 +631,26 @@ class CloudflareProvider:
             PlatformError: they are to be deleted, and the platform cannot be asked for them.
         """
         kept: tuple[Recording, ...] = ()
-        warnings: tuple[str, ...] = ()
+        warning: str | None = None
         try:
             kept = self.recordings_of(stream_id)
         except PlatformError as error:
             if delete_recordings:
                 # Done is what was asked for, and that cannot be said; it can be asked for again.
                 raise
-            warnings = (f"whether recordings of it stay could not be learnt: {error}",)
+            warning = (
+                f"whether recordings of it stay, and are billed, could not be learnt: {error}; "
+                f"{_SEE_VIDEOS}"
+            )
         if delete_recordings:
             self.delete_recordings(stream_id, kept)
+            warning = warning or _what_was_deleted(len(kept))
             kept = ()
         return EndResult(
             stream_id=stream_id,
             outcome=EndOutcome.ALREADY_GONE,
             recordings_kept=kept,
-            warnings=warnings,
+            warnings=() if warning is None else (warning,),
         )
 
     # -- the steps of the others ------------------------------------------------------------------
@@ -833,9 +839,9 @@ class CloudflareProvider:
 
         Raises:
             StreamNotFoundError: no input can have such an id, so that nothing is sent.
+            InvalidRequestError: it may be a key or an address.
         """
-        if not wire.is_id(stream_id):
-            raise self.not_found(operation, stream_id, "live stream", sent=False)
+        self.check_id(operation, stream_id, "live stream")
         return f"{self.inputs_path()}/{stream_id}"
 
     def outputs_path(self, operation: Operation, stream_id: str) -> str:
@@ -845,9 +851,13 @@ class CloudflareProvider:
     def output_path(self, operation: Operation, stream_id: str, target_id: str) -> str:
         """Return the path of a simulcast target."""
         path = self.outputs_path(operation, stream_id)
-        if not wire.is_id(target_id):
-            raise self.not_found(operation, target_id, "simulcast target", sent=False)
+        self.check_id(operation, target_id, "simulcast target")
         return f"{path}/{target_id}"
+
+    def check_id(self, operation: Operation, named: str, what: str) -> None:
+        """Raise an error where a text cannot be an id of the platform."""
+        if self.names_nothing(operation, named, what):
+            raise self.not_found(operation, named, what, sent=False)
 
     def video_path(self, video_id: str) -> str:
         """Return the path of a video, whose id was checked."""
@@ -858,16 +868,9 @@ class CloudflareProvider:
     def not_found(
         self, operation: Operation, named: str, what: str, *, sent: bool
     ) -> StreamNotFoundError:
-        """Return the error for an id that names nothing.  What may be a secret is not shown."""
-        if _NAMES_NOTHING.fullmatch(named):
-            message = f"there is no {what} {named!r}"
-        else:
-            message = (
-                f"this is no id of a {what}: ids are 32 digits and letters from a to f, and a "
-                "stream key or an address is none"
-            )
+        """Return the error for an id that names nothing."""
         return StreamNotFoundError(
-            f"{message}; {_NAMED_BY[what]}",
+            f"there is no {what} {named!r}; {_NAMED_BY[what]}",
             provider=NAME,
             operation=operation.name,
             request_sent=sent,
@@ -920,9 +923,9 @@ class CloudflareProvider:
     ) -> ConflictError:
         """Return the error for an end that must wait for a recording."""
         return ConflictError(
-            f"the recording {recording_id} is still being made; end the live stream {stream_id} "
-            "again in some minutes, as `headend orphans clean` does, too; until then it takes no "
-            "encoder",
+            f"Cloudflare is still making the recording {recording_id}, which takes it some minutes "
+            f"after a broadcast: then `headend end {stream_id} --delete-recordings`, or "
+            "`headend orphans clean --yes`, ends the live stream; until then it takes no encoder",
             provider=NAME,
             operation=END.name,
             status=error.status,
@@ -940,6 +943,16 @@ class CloudflareProvider:
             provider=NAME,
             operation=CREATE_TARGET.name,
         )
+
+
+def _what_was_deleted(count: int) -> str:
+    """Say what is known of the recordings of a live stream that was gone before."""
+    if count:
+        return f"recordings of it that were deleted now: {count}"
+    return (
+        "Cloudflare lists no recording of it; whether it finds them by a live stream that is gone "
+        f"is not documented, so that some may stay and be billed: {_SEE_VIDEOS}"
+    )
 
 
 def _options_of(request: CreateRequest) -> CloudflareOptions:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from attrs import field, frozen, validators
 
-from headend.plugin import Secret, setting
+from headend.plugin import Secret, is_this_machine, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,11 @@ MAX_CREATOR: Final = 64
 
 _ACCOUNT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SECRET: Final = re.compile(r"[!-~]+")
+MIN_SECRET: Final = 8
+"""Signs of a secret that proves events genuine; Cloudflare sets no minimum where one is chosen."""
+_PRIVATE_KEY: Final = re.compile(
+    rb"-----BEGIN ((?:RSA )?PRIVATE KEY)-----\s.+\s-----END \1-----", re.DOTALL
+)
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _ORIGIN: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*(:[1-9][0-9]{{0,4}})?", re.IGNORECASE)
@@ -63,11 +69,33 @@ def _address(_settings: object, _attribute: Attribute[str], value: str) -> None:
         raise ValueError(
             "must be an http:// or https:// address without user name, query and fragment"
         )
+    parts = urlsplit(value)
+    if parts.scheme != "https" and not is_this_machine(parts.hostname or ""):
+        raise ValueError(
+            "must be an https:// address: by http:// the API token and stream keys would go "
+            "unencrypted, which only localhost, 127.0.0.1 and ::1 are allowed"
+        )
 
 
 def _secret(_settings: object, _attribute: Attribute[Secret], value: Secret) -> None:
     if not _SECRET.fullmatch(value.reveal()):
         raise ValueError("must be ASCII letters, digits and signs without spaces")
+
+
+def _event_secret(_settings: object, attribute: Attribute[Secret], value: Secret) -> None:
+    _secret(_settings, attribute, value)
+    if len(value.reveal()) < MIN_SECRET:
+        raise ValueError(f"must have {MIN_SECRET} signs at least, so that nobody guesses it")
+
+
+def _signing_key(_settings: object, _attribute: Attribute[Secret], value: Secret) -> None:
+    # Whether it is a good key is for the library to say, which is loaded to sign only.
+    try:
+        pem = base64.b64decode(value.reveal(), validate=True)
+    except ValueError:
+        pem = b""
+    if not _PRIVATE_KEY.fullmatch(pem.strip()):
+        raise ValueError("is no signing key: must be base64 of a PEM file with a private key")
 
 
 def _key_id(_settings: object, _attribute: Attribute[str], value: str) -> None:
@@ -120,7 +148,7 @@ class CloudflareSettings:
     )
     notification_secret: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_event_secret),
         metadata=setting(
             "CLOUDFLARE_STREAM_NOTIFICATION_SECRET",
             "The secret of the webhook under Notifications (header cf-webhook-auth); needed to "
@@ -129,7 +157,7 @@ class CloudflareSettings:
     )
     webhook_secret: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_event_secret),
         metadata=setting(
             "CLOUDFLARE_STREAM_WEBHOOK_SECRET",
             "What the API gave when the Stream webhook was set (header Webhook-Signature); needed "
@@ -146,7 +174,7 @@ class CloudflareSettings:
     )
     signing_key: Secret | None = field(
         default=None,
-        validator=validators.optional(_secret),
+        validator=validators.optional(_signing_key),
         metadata=setting(
             "CLOUDFLARE_STREAM_SIGNING_KEY",
             "The pem of that signing key just as the API gave it, in base64.",
@@ -174,6 +202,11 @@ def _retention(_options: object, _attribute: Attribute[int], value: int) -> None
 
 
 def _origins(_options: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if not value:
+        raise ValueError(
+            "is empty, and without any origin every page may show the live stream: name at least "
+            "one, or leave the option out"
+        )
     for origin in value:
         if len(origin) > _MAX_HOST or not _ORIGIN.fullmatch(origin):
             raise ValueError(
@@ -201,7 +234,8 @@ class CloudflareOptions:
             `None` keeps recordings, and they are billed, until somebody deletes them.
         require_signed_urls: whether viewers need a playback token.
         allowed_origins: host names of the pages that may show the live stream, with a port where
-            it is not the usual one; ``*.`` means all names below one, none allows every page.
+            it is not the usual one; ``*.`` means all names below one.  `None` allows every page;
+            an empty list is refused, since it would restrict nothing.
         timeout_seconds: how long an encoder may be gone before its return begins a new recording;
             0 or `None` leaves it to Cloudflare.
         hide_live_viewer_count: whether nobody, headend included, is told the viewer count.
@@ -212,7 +246,9 @@ class CloudflareOptions:
         default=None, validator=validators.optional(_retention)
     )
     require_signed_urls: bool = False
-    allowed_origins: tuple[str, ...] = field(default=(), validator=_origins)
+    allowed_origins: tuple[str, ...] | None = field(
+        default=None, validator=validators.optional(_origins)
+    )
     timeout_seconds: int | None = field(default=None, validator=validators.optional(_seconds))
     hide_live_viewer_count: bool = False
     default_creator: str | None = field(default=None, validator=validators.optional(_creator))

@@ -183,7 +183,7 @@ def new_input(request: CreateRequest, options: CloudflareOptions) -> dict[str, o
         "requireSignedURLs": options.require_signed_urls,
         "hideLiveViewerCount": options.hide_live_viewer_count,
     }
-    if options.allowed_origins:
+    if options.allowed_origins is not None:
         recording["allowedOrigins"] = list(options.allowed_origins)
     if options.timeout_seconds is not None:
         recording["timeoutSeconds"] = options.timeout_seconds

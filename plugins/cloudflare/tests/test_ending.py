@@ -121,7 +121,9 @@ def test_ending_what_is_gone_is_no_error(provider, simulated, made):
         for gone in (made.stream_id, ABSENT, "no-such-stream"):
             again = provider.end_live_stream(gone, delete_recordings=delete)
             assert (again.outcome, again.stream_id) == (EndOutcome.ALREADY_GONE, gone)
-            assert (again.recordings_kept, again.warnings) == ((), ())
+            assert again.recordings_kept == ()
+            assert len(again.warnings) == (1 if delete and gone != "no-such-stream" else 0)
+            assert all("some may stay and be billed" in one for one in again.warnings)
 
 
 def test_recordings_of_what_is_gone_are_named_or_deleted_if_the_platform_still_knows_them(
@@ -135,6 +137,7 @@ def test_recordings_of_what_is_gone_are_named_or_deleted_if_the_platform_still_k
     assert [one.recording_id for one in named.recordings_kept] == list(simulated.videos)
     gone = provider.end_live_stream(recorded.stream_id, delete_recordings=True)
     assert (gone.recordings_kept, simulated.videos) == ((), {})
+    assert gone.warnings == ("recordings of it that were deleted now: 1",)
 
 
 def test_what_stays_of_a_live_stream_that_is_gone_is_a_warning_if_it_cannot_be_learnt(
@@ -169,10 +172,11 @@ def test_a_recording_that_is_being_made_keeps_the_live_stream_disabled_until_it_
     clock.advance(60)
     began = clock.monotonic()
 
-    with pytest.raises(ConflictError, match="headend orphans clean") as caught:
+    with pytest.raises(ConflictError, match="some minutes after a broadcast") as caught:
         provider.end_live_stream(made.stream_id, delete_recordings=True)
     assert (caught.value.retryable, caught.value.code) == (True, "10046")
-    assert clock.monotonic() - began <= 61
+    assert f"`headend end {made.stream_id} --delete-recordings`" in str(caught.value)
+    assert clock.monotonic() - began < 10
     assert provider.get_live_stream(made.stream_id).state is StreamState.DISABLED
     assert len(simulated.videos) == 1
 
@@ -182,16 +186,17 @@ def test_a_recording_that_is_being_made_keeps_the_live_stream_disabled_until_it_
     assert (simulated.inputs, simulated.videos) == ({}, {})
 
 
-def test_a_recording_that_is_ready_within_the_time_left_is_waited_for(
-    provider, simulated, made, clock
+def test_a_recording_that_is_being_made_keeps_none_of_the_others(
+    provider, simulated, recorded, clock
 ):
-    simulated.switch(hold_time=5, processing_time=20)
-    simulated.encoder(made.stream_key.reveal())
+    (ready,) = simulated.videos
+    simulated.encoder(recorded.stream_key.reveal())
     clock.advance(60)
 
-    ended = provider.end_live_stream(made.stream_id, delete_recordings=True)
-    assert (ended.outcome, ended.recordings_kept) == (EndOutcome.ENDED, ())
-    assert (simulated.inputs, simulated.videos) == ({}, {})
+    with pytest.raises(ConflictError):
+        provider.end_live_stream(recorded.stream_id, delete_recordings=True)
+    assert len(simulated.videos) == 1
+    assert ready not in simulated.videos
 
 
 def test_an_encoder_that_the_platform_does_not_throw_out_is_told(provider, simulated, made, clock):

@@ -407,12 +407,15 @@ DANGEROUS_IDS = (
 
 
 @pytest.mark.parametrize("named", HARMLESS_IDS + DANGEROUS_IDS)
-def test_what_is_no_id_is_not_found_without_a_request(provider, simulated, caplog, named):
+def test_what_is_no_id_is_not_found_and_what_may_be_a_key_is_refused_without_a_request(
+    provider, simulated, caplog, named
+):
     caplog.set_level(logging.DEBUG)
     if named == "a" * 32:
         named = "g" * 32
+    kind = InvalidRequestError if named in DANGEROUS_IDS else StreamNotFoundError
     for name, operation in OPERATIONS.items():
-        with pytest.raises(StreamNotFoundError) as caught:
+        with pytest.raises(kind) as caught:
             operation(provider, named)
         assert caught.value.request_sent is False, name
         if named in DANGEROUS_IDS and len(named) > 3:
@@ -431,6 +434,7 @@ def test_a_key_or_an_address_is_refused_where_an_id_that_is_gone_would_be_no_err
         lambda: provider.end_live_stream(named, delete_recordings=True),
         lambda: provider.delete_recording(named),
         lambda: provider.delete_simulcast_target(made.stream_id, named),
+        lambda: provider.delete_simulcast_target(named, ABSENT),
     ]
     for act in acts:
         with pytest.raises(InvalidRequestError, match="this is no id") as caught:
@@ -438,8 +442,6 @@ def test_a_key_or_an_address_is_refused_where_an_id_that_is_gone_would_be_no_err
         assert caught.value.request_sent is False
         if len(named) > 3:
             assert named not in str(caught.value)
-    with pytest.raises(StreamNotFoundError):
-        provider.delete_simulcast_target(named, ABSENT)
     assert simulated.requests == []
 
 

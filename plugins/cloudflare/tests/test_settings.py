@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import string
 
 import pytest
@@ -22,6 +23,10 @@ REQUIRED = {
     "CLOUDFLARE_STREAM_ACCOUNT_ID": ACCOUNT,
     "CLOUDFLARE_STREAM_API_TOKEN": "cfat_planted-token",
 }
+
+KEY = base64.b64encode(
+    b"-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----\n"
+).decode()
 
 
 def load(**environ: str) -> CloudflareSettings:
@@ -97,10 +102,36 @@ def test_all_problems_are_told_at_once_with_what_to_do():
 )
 def test_a_signing_key_and_its_id_go_together(given_one: str, missing: str):
     with pytest.raises(ConfigurationError, match=f"CLOUDFLARE_STREAM_{missing}: is missing"):
-        load(**{given_one: "cGxhbnRlZA"})
+        load(**{given_one: KEY if given_one == "SIGNING_KEY" else "planted"})
 
-    whole = load(SIGNING_KEY="cGxhbnRlZA==", SIGNING_KEY_ID="8f926b2b01f383510025a78a4dcbf6a")
-    assert whole.signing_key == Secret("cGxhbnRlZA==")
+    whole = load(SIGNING_KEY=KEY, SIGNING_KEY_ID="8f926b2b01f383510025a78a4dcbf6a")
+    assert whole.signing_key == Secret(KEY)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "planted",
+        "plänted",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        base64.b64encode(b"planted").decode(),
+        base64.b64encode(base64.b64decode(KEY)[:50]).decode(),
+        base64.b64encode(base64.b64decode(KEY).replace(b"PRIVATE", b"PUBLIC")).decode(),
+        base64.b64encode(KEY.encode()).decode(),
+        KEY[:-8],
+    ],
+)
+def test_a_signing_key_that_is_none_is_found_before_it_is_needed(key: str):
+    with pytest.raises(ConfigurationError, match="SIGNING_KEY: is no signing key") as caught:
+        load(SIGNING_KEY=key, SIGNING_KEY_ID="8f926b2b01f383510025a78a4dcbf6a")
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["NOTIFICATION_SECRET", "WEBHOOK_SECRET"])
+def test_a_secret_that_proves_events_is_not_one_that_is_soon_guessed(name: str):
+    with pytest.raises(ConfigurationError, match=f"{name}: must have 8 signs at least"):
+        load(**{name: "planted"})
+    assert load(**{name: "planted8"})
 
 
 @pytest.mark.parametrize(
@@ -116,6 +147,21 @@ def test_an_address_may_have_a_port_and_a_path(url: str):
     assert is_http_address(url)
     assert load(API_URL=url).api_url == url
     assert load(CUSTOMER_URL=url).customer_url == url
+
+
+@pytest.mark.parametrize("host", ["127.1.2.3:80", "[::1]:80", "LOCALHOST:80/x"])
+def test_what_never_leaves_this_machine_may_go_unencrypted(host: str):
+    assert load(API_URL=f"http://{host}").api_url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["api.example", "10.0.0.1:8080", "localhost.example", "127.0.0.1.example", "[::2]", "0.0.0.0"],
+)
+@pytest.mark.parametrize("name", ["API_URL", "CUSTOMER_URL"])
+def test_nothing_goes_unencrypted_to_another_machine(name: str, host: str):
+    with pytest.raises(ConfigurationError, match=f"{name}: must be an https:// address: by http"):
+        load(**{name: f"http://{host}/client"})
 
 
 @pytest.mark.parametrize(
@@ -152,11 +198,12 @@ def test_any_text_is_an_address_or_not(text: str):
 def test_no_secret_is_in_the_repr():
     settings = load(
         NOTIFICATION_SECRET="planted-1", WEBHOOK_SECRET="planted-2", SIGNING_KEY_ID="id",
-        SIGNING_KEY="planted-3",
+        SIGNING_KEY=KEY,
     )  # fmt: skip
 
-    assert "planted" not in repr(settings)
-    assert "planted" not in str(settings)
+    for shown in (repr(settings), str(settings)):
+        assert "planted" not in shown
+        assert KEY not in shown
 
 
 # -- options --------------------------------------------------------------------------------------
@@ -166,7 +213,7 @@ def test_no_option_is_needed():
     assert options() == CloudflareOptions(
         delete_recording_after_days=None,
         require_signed_urls=False,
-        allowed_origins=(),
+        allowed_origins=None,
         timeout_seconds=None,
         hide_live_viewer_count=False,
         default_creator=None,
@@ -224,6 +271,14 @@ def test_an_origin_is_a_host_name(origin: str):
 
     assert name == "allowed_origins"
     assert repr(origin) in what
+
+
+@pytest.mark.parametrize("nothing", ["", " ", ",", [], [""], ()])
+def test_a_restriction_to_no_origin_at_all_is_refused(nothing: object):
+    [(name, what)] = problems_of(allowed_origins=nothing)
+
+    assert name == "allowed_origins"
+    assert "every page may show the live stream" in what
 
 
 def test_further_limits_are_those_of_the_platform():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
@@ -800,7 +801,9 @@ PLANTED = {
     "notification_secret": Secret("planted-notification"),
     "webhook_secret": Secret("planted-webhook"),
     "signing_key_id": "not-secret",
-    "signing_key": Secret("cGxhbnRlZC1rZXk="),
+    "signing_key": Secret(
+        base64.b64encode(b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----").decode()
+    ),
 }
 OUTPUT_KEY = Secret("planted-output-key")
 SECRETS = [one.reveal() for one in (*PLANTED.values(), OUTPUT_KEY) if isinstance(one, Secret)]

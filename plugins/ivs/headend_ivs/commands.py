@@ -113,10 +113,10 @@ def delete_command(arn: str, *, as_json: bool) -> None:
 
 @contextmanager
 def _opened() -> Iterator[IvsProvider]:
-    import headend
+    from headend.cli.waiting import open_platform
     from headend_ivs.provider import IvsProvider
 
-    with headend.open(_PROVIDER, database=None) as platform:
+    with open_platform(_PROVIDER, database=None) as platform:
         yield platform.native(IvsProvider)
 
 

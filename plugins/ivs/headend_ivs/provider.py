@@ -80,6 +80,8 @@ _BATCH: Final = 50
 """The most elements of a page, of a page of stream keys, and of a batch."""
 _MAX_TIMED_METADATA: Final = 1024
 """Bytes (docs.aws.amazon.com/ivs/latest/LowLatencyUserGuide/service-quotas.html)."""
+_KEY_PREFIX: Final = "sk_"
+"""How all stream keys begin (docs.aws.amazon.com/ivs/latest/LowLatencyAPIReference)."""
 _KEY_PAIR_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{0,128}")
 
 _CONFLICT: Final = "ConflictException"
@@ -235,7 +237,9 @@ class IvsProvider:
                     self.wait_until_off(channel, end)
                 if self.delete(channel, end):
                     break
-                self._clock.sleep(_POLL)
+                self._calls.wait(
+                    op.DELETE_CHANNEL, _POLL, "AWS IVS lets the live stream be deleted"
+                )
         except StreamNotFoundError:
             # It was there a moment ago, so a request of ours, whose answer got lost, or another
             # host has ended it.
@@ -469,11 +473,17 @@ class IvsProvider:
             self.look_at(channel, wire.channel_arn)
         except StreamNotFoundError:
             ended = self._ended.when(channel.text) is not None
-            if ended or self._calls.time_left() <= SETTLE_TIME:
+            made = self._fresh.when(channel.text) is not None
+            had_its_time = made and self.settling(channel) <= 0
+            if ended or had_its_time or self._calls.time_left() <= SETTLE_TIME:
                 return False
         else:
             return True
-        self._clock.sleep(SETTLE_TIME)
+        self._calls.wait(
+            op.GET_CHANNEL,
+            SETTLE_TIME,
+            "it is certain that there is no such live stream; AWS IVS may show new ones late",
+        )
         try:
             self.look_at(channel, wire.channel_arn)
         except StreamNotFoundError:
@@ -510,7 +520,7 @@ class IvsProvider:
                     operation=op.STOP_STREAM.name,
                     request_sent=True,
                 )
-            self._clock.sleep(_POLL)
+            self._calls.wait(op.GET_STREAM, _POLL, "the encoder is gone")
 
     def delete(self, channel: ChannelArn, end: float) -> bool:
         """Delete a channel; `False` if it is still live and there is time to try again."""
@@ -708,7 +718,7 @@ class IvsProvider:
                         return found
                 if self._clock.monotonic() + _POLL > end:
                     raise
-            self._clock.sleep(_POLL)
+            self._calls.wait(op.CREATE_STREAM_KEY, _POLL, "AWS IVS has room for the new stream key")
 
     # -- what all steps share ---------------------------------------------------------------------
 
@@ -766,7 +776,9 @@ class IvsProvider:
                 left = min(self.settling(channel), self._calls.time_left())
                 if left <= 0:
                     raise
-            self._clock.sleep(min(_POLL, left))
+            self._calls.wait(
+                op.GET_CHANNEL, min(_POLL, left), "AWS IVS shows what was just created"
+            )
 
     def settling(self, channel: ChannelArn) -> float:
         """Return the seconds for which it may be there and not be found; none, if not above 0."""
@@ -781,10 +793,13 @@ class IvsProvider:
         Raises:
             StreamNotFoundError: it cannot be one of these credentials and this region, so that
                 nothing is sent.  The error does not hold what is no ARN, which may be a key.
+            InvalidRequestError: it is a stream key.
         """
         try:
             return self.parsed(stream_id)
         except ValueError as error:
+            if stream_id.startswith(_KEY_PREFIX):
+                raise self.invalid(operation, str(error)) from None
             raise StreamNotFoundError(
                 str(error), provider=NAME, operation=operation.name, request_sent=False
             ) from None

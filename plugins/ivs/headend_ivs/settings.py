@@ -26,6 +26,8 @@ _RECORDING: Final = re.compile(
 _ORIGIN: Final = re.compile(
     r"https?://(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]{1,5})?", re.ASCII
 )
+MIN_SECRET: Final = 8
+"""Signs of the secret that proves events genuine; AWS sets no minimum."""
 _MAX_ORIGINS: Final = 1000
 """Signs; a whole token has 2 KB at most
 (docs.aws.amazon.com/ivs/latest/LowLatencyUserGuide/service-quotas.html)."""
@@ -43,6 +45,12 @@ def _header_text(_settings: object, _attribute: Attribute[Secret], value: Secret
     text = value.reveal()
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be ASCII letters, digits and signs without spaces")
+
+
+def _event_secret(_settings: object, attribute: Attribute[Secret], value: Secret) -> None:
+    _header_text(_settings, attribute, value)
+    if len(value.reveal()) < MIN_SECRET:
+        raise ValueError(f"must have {MIN_SECRET} signs at least, so that nobody guesses it")
 
 
 def _role(_settings: object, _attribute: Attribute[str], value: str) -> None:
@@ -179,7 +187,7 @@ class IvsSettings:
     )
     event_secret: Secret | None = field(
         default=None,
-        validator=validators.optional(_header_text),
+        validator=validators.optional(_event_secret),
         metadata=setting(
             "AWS_IVS_EVENT_SECRET",
             "Proves that an event comes from your own EventBridge rule: the value of the API key "

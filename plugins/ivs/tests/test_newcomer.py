@@ -254,7 +254,7 @@ def with_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environm
     folder = {"HEADEND_DATA_DIR": str(tmp_path_factory.mktemp("pictures"))}
     with (
         running(f"{server_line} --rtmp-port 0 --http-port 0", folder) as server,
-        running(f"{simulator_line} --port 0", {**folder, **server["env"]}) as simulator,
+        running(f"{simulator_line} --port 0", {**folder, **server["environment"]}) as simulator,
     ):
         yield {**environment_of(simulator), **folder}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -247,6 +248,27 @@ def test_what_was_just_created_is_not_taken_for_gone(provider, provider_for, sim
     assert simulated.channels == {}
 
 
+def test_what_has_had_its_time_since_it_was_created_is_gone_without_a_wait(
+    provider, provider_for, simulated, clock
+):
+    made = provider.create_live_stream(request())
+    del simulated.channels[made.stream_id]
+    clock.advance(SETTLE_TIME)
+    for one, waits in ((provider, False), (provider_for(), True)):
+        began = clock.monotonic()
+        ended = one.end_live_stream(made.stream_id, delete_recordings=False)
+
+        assert ended.outcome is EndOutcome.ALREADY_GONE
+        assert (clock.monotonic() - began >= SETTLE_TIME) is waits
+
+
+def test_who_waits_for_what_another_host_may_have_created_is_told(provider, simulated, caplog):
+    caplog.set_level(logging.INFO, "headend.calls")
+    provider.end_live_stream(OTHER, delete_recordings=False)
+
+    assert "until it is certain that there is no such live stream" in caplog.text
+
+
 # -- ids ------------------------------------------------------------------------------------------
 
 
@@ -255,7 +277,8 @@ ODD = [KEY, "rtmps://x/app/" + KEY, "42", "abcdABCDefgh", OTHER + "/x", OTHER.re
 
 def test_an_id_that_is_no_channels_is_not_sent_and_not_shown(provider, simulated):
     for odd, operation in product(ODD, READERS.values()):
-        with pytest.raises(StreamNotFoundError) as caught:
+        kind = InvalidRequestError if odd == KEY else StreamNotFoundError
+        with pytest.raises(kind) as caught:
             operation(provider, odd)
         assert caught.value.request_sent is False
         assert odd not in str(caught.value)
@@ -748,3 +771,13 @@ def test_times_are_those_of_the_platform(provider, made, live):
 
     assert isinstance(found.started_at, datetime)
     assert found.started_at.tzinfo is UTC
+
+
+def test_an_error_names_the_operation_of_headend_and_the_request_of_aws(platform, simulated):
+    made = platform.create_live_stream(42)
+    platform.end_live_stream(made.stream_id)
+    with pytest.raises(StreamNotFoundError) as caught:
+        platform.get_live_stream(made.stream_id)
+
+    assert (caught.value.operation, caught.value.step) == ("get_live_stream", "GetStream")
+    assert "(aws-ivs get_live_stream, GetStream, HTTP 404, " in str(caught.value)

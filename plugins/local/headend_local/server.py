@@ -74,7 +74,9 @@ def server_command(
             server.addresses.own_http_url,
             folder,
         )
-        exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in server.env.items())
+        exports = " ".join(
+            f"{name}={shlex.quote(value)}" for name, value in server.environment.items()
+        )
         click.echo(f"export {exports}", err=True)
 
     asyncio.run(serve_until_told(server, on_ready=ready, until_stdin_closes=until_stdin_closes))

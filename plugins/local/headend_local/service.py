@@ -117,11 +117,11 @@ class LocalServer:
             "control_url": f"{self.addresses.own_http_url}/api/v1",
             "data_dir": data_dir,
             "pid": os.getpid(),
-            "env": self.env,
+            "environment": self.environment,
         }
 
     @property
-    def env(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """The environment variables that let a host find this server."""
         return {
             "STREAMING_PLATFORM": "local",

@@ -17,6 +17,8 @@ def _http_url(_settings: object, _attribute: Attribute[str], value: str) -> None
     parts = urlsplit(value)
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
+    # http to any host: the server speaks nothing else, and it refuses control from other machines,
+    # so that an address in a private network is this machine's own, by the name viewers use.
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
         raise ValueError(f"must be an http:// or https:// address, not {value!r}")
 

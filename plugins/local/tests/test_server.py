@@ -124,10 +124,10 @@ def test_when_ready_it_prints_one_line_with_all_that_a_program_needs(
 ) -> None:
     running = start("--until-stdin-closes")
     ready = running.ready
-    assert set(ready) == {"rtmp_url", "http_url", "control_url", "data_dir", "pid", "env"}
+    assert set(ready) == {"rtmp_url", "http_url", "control_url", "data_dir", "pid", "environment"}
     assert ready["pid"] == running.process.pid
     assert ready["data_dir"] == str(running.folder)
-    assert ready["env"] == {
+    assert ready["environment"] == {
         "STREAMING_PLATFORM": "local",
         "HEADEND_LOCAL_URL": ready["http_url"],
         "HEADEND_DATA_DIR": ready["data_dir"],
@@ -140,7 +140,7 @@ def test_when_ready_it_prints_one_line_with_all_that_a_program_needs(
     rest, _ = running.process.communicate(timeout=10)  # closes its standard input
     assert rest == b""
     assert running.process.returncode == 0
-    exports = " ".join(f"{name}={value}" for name, value in ready["env"].items())
+    exports = " ".join(f"{name}={value}" for name, value in ready["environment"].items())
     # A line of its own, to be pasted whole into another shell.
     assert f"export {exports}" in (tmp_path / "log").read_text().splitlines()
 

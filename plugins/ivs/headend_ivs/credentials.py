@@ -216,10 +216,15 @@ class Login:
     def secrets(self) -> tuple[str, ...]:
         """What no text may hold."""
         held, settings = self._frozen, self._settings
-        given = (settings.secret_access_key, settings.session_token, settings.playback_key)
+        given = (
+            settings.access_key_id,
+            settings.secret_access_key,
+            settings.session_token,
+            settings.playback_key,
+        )
         texts = [None if one is None else one.reveal() for one in given]
         if held is not None:
-            texts += [held.secret_key, held.token]
+            texts += [held.access_key, held.secret_key, held.token]
         return tuple(text for text in texts if text)
 
     def current(self) -> ReadOnlyCredentials:

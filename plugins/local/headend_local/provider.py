@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
+from attrs import frozen
 
 from headend.plugin import (
     METRICS,
     AuthenticationError,
     BrokenAnswerError,
+    Clock,
     ConflictError,
     Effect,
     EndOutcome,
@@ -25,11 +27,13 @@ from headend.plugin import (
     PlatformProtocolError,
     PlatformTimeoutError,
     PlatformUnavailableError,
+    RateLimitedError,
     Secret,
     StreamAnalytics,
     StreamCredentials,
     StreamNotFoundError,
     StreamState,
+    parse_retry_after,
     read_json,
 )
 from headend_local.settings import TOKEN_FILE, is_token
@@ -56,6 +60,7 @@ END: Final = Operation("end_live_stream", Effect.REPEATABLE)
 HEALTH: Final = Operation("check_health", Effect.READ)
 
 _NOT_FOUND: Final = 404
+_TOO_MANY: Final = 429
 
 _PAGE: Final = 100
 
@@ -208,7 +213,8 @@ class LocalProvider:
         json: object = None,
     ) -> _T:
         def send(attempt: Attempt) -> _T:
-            headers = {"Authorization": f"Bearer {self._token(operation).reveal()}"}
+            token = self._token(operation)
+            headers = {"Authorization": f"Bearer {token.reveal()}"}
             try:
                 response = self._client.request(
                     method,
@@ -239,7 +245,7 @@ class LocalProvider:
                     provider=NAME,
                     operation=operation.name,
                 ) from error
-            return _read(operation, response, read)
+            return _Answer(operation, response, token, self._clock).read(read)
 
         return self._calls.run(operation, send)
 
@@ -295,52 +301,68 @@ _BY_STATUS: Final[dict[int, tuple[type[PlatformError], str]]] = {
     409: (ConflictError, ""),
     413: (InvalidRequestError, ""),
     422: (InvalidRequestError, ""),
+    _TOO_MANY: (RateLimitedError, "; send fewer requests"),
 }
 
 
-def _read(operation: Operation, response: httpx.Response, read: Callable[[Fields], _T]) -> _T:
-    """Return what `read` makes of the server's JSON object."""
-    try:
-        fields = Fields(read_json(response.content))
-    except BrokenAnswerError as error:
-        if response.is_server_error:
-            raise _failure(operation, response, {}) from None
-        raise _broken(operation, response, str(error)) from error
-    if not response.is_success:
-        reason = fields.raw("error")
-        raise _failure(operation, response, reason if isinstance(reason, dict) else {})
-    try:
-        return read(fields)
-    except BrokenAnswerError as error:
-        raise _broken(operation, response, str(error)) from error
+@frozen
+class _Answer:
+    """What a server answered, and what is needed to tell it."""
 
+    operation: Operation
+    response: httpx.Response
+    token: Secret
+    clock: Clock
 
-def _failure(
-    operation: Operation, response: httpx.Response, reason: Mapping[object, object]
-) -> PlatformError:
-    if response.status_code == _NOT_FOUND and reason.get("code") != "not_found":
-        return _broken(operation, response, "it does not know the control API")
-    kind, advice = _BY_STATUS.get(response.status_code, (PlatformUnavailableError, ""))
-    return kind(
-        f"{reason.get('message', 'the server gave no reason')}{advice}",
-        provider=NAME,
-        operation=operation.name,
-        status=response.status_code,
-        code=str(reason["code"]) if "code" in reason else None,
-        request_id=response.headers.get("x-request-id"),
-        request_sent=True,
-    )
+    def read(self, read: Callable[[Fields], _T]) -> _T:
+        """Return what `read` makes of the server's JSON object."""
+        try:
+            fields = Fields(read_json(self.response.content))
+        except BrokenAnswerError as error:
+            if self.response.is_server_error or self.response.status_code == _TOO_MANY:
+                raise self.failure({}) from None
+            raise self.broken(str(error)) from error
+        if not self.response.is_success:
+            reason = fields.raw("error")
+            raise self.failure(reason if isinstance(reason, dict) else {})
+        try:
+            return read(fields)
+        except BrokenAnswerError as error:
+            raise self.broken(str(error)) from error
 
+    def failure(self, reason: Mapping[object, object]) -> PlatformError:
+        """Return the error for an answer that is no success."""
+        status = self.response.status_code
+        if status == _NOT_FOUND and reason.get("code") != "not_found":
+            return self.broken("it does not know the control API")
+        kind, advice = _BY_STATUS.get(status, (PlatformUnavailableError, ""))
+        return kind(
+            f"{self.quoted(reason.get('message', 'the server gave no reason'))}{advice}",
+            provider=NAME,
+            operation=self.operation.name,
+            status=status,
+            code=self.quoted(reason["code"]) if "code" in reason else None,
+            request_id=self.response.headers.get("x-request-id"),
+            retry_after=parse_retry_after(
+                self.response.headers.get("Retry-After"), now=self.clock.now()
+            ),
+            request_sent=True,
+        )
 
-def _broken(operation: Operation, response: httpx.Response, what: str) -> PlatformProtocolError:
-    return PlatformProtocolError(
-        f"the answer is not that of a headend server: {what}; check HEADEND_LOCAL_URL",
-        provider=NAME,
-        operation=operation.name,
-        status=response.status_code,
-        request_id=response.headers.get("x-request-id"),
-        request_sent=True,
-    )
+    def broken(self, what: str) -> PlatformProtocolError:
+        """Return the error for an answer that no headend server gives."""
+        return PlatformProtocolError(
+            f"the answer is not that of a headend server: {what}; check HEADEND_LOCAL_URL",
+            provider=NAME,
+            operation=self.operation.name,
+            status=self.response.status_code,
+            request_id=self.response.headers.get("x-request-id"),
+            request_sent=True,
+        )
+
+    def quoted(self, words: object) -> str:
+        """Return words of the answer as they can stand in an error."""
+        return str(words).replace(self.token.reveal(), str(self.token))
 
 
 def _nothing(_fields: Fields) -> None:

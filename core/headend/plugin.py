@@ -104,8 +104,11 @@ if TYPE_CHECKING:
         setting as setting,
     )
     from headend.simulator import (
+        PlatformTruth as PlatformTruth,
+        SimulatedEncoder as SimulatedEncoder,
         Simulator as Simulator,
         SimulatorFactory as SimulatorFactory,
+        TrueLiveStream as TrueLiveStream,
     )
     from headend.spec import (
         PLUGIN_API_VERSION as PLUGIN_API_VERSION,
@@ -211,8 +214,11 @@ else:
             "headend.secret": ("Secret",),
             "headend.settings": ("is_this_machine", "setting"),
             "headend.simulator": (
+                "PlatformTruth",
+                "SimulatedEncoder",
                 "Simulator",
                 "SimulatorFactory",
+                "TrueLiveStream",
             ),
             "headend.spec": (
                 "PLUGIN_API_VERSION",

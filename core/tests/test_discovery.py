@@ -47,6 +47,11 @@ class Simulated:
     def describe_switches(self): return self.given["switches"]
     def switch(self, **values): ...
     def reset(self): ...
+    def truth(self): ...
+    connect_time = 0.0
+    def connect(self, stream_key): ...
+    def watch(self, stream_id, viewers): ...
+    def close(self): ...
 """
 
 WORKSPACE = {"headend-cloudflare", "headend-ivs", "headend-local"}
@@ -631,7 +636,7 @@ class TestFactsAndSimulators:
         [
             ("Simulated = 5", "is of the type int, which makes no simulator; this is a defect of"),
             ("def Simulated(**given): 1 / 0", "failed while it was made: ZeroDivisionError: "),
-            ("Simulated = dict", "what headend_made.more:Simulated makes lacks describe_switches"),
+            ("Simulated = dict", "what headend_made.more:Simulated makes lacks close, connect"),
             ("import no_such_server", "No module named 'no_such_server'; install what headend-ma"),
         ],
     )

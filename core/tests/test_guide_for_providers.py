@@ -129,7 +129,7 @@ def test_the_guides_simulator_is_one() -> None:
     registry = Registry()
     made = registry.simulate(registry.spec("acme"), random=Random(1), switches={"full": "yes"})
 
-    async def ask() -> tuple[int, object]:
+    async def ask() -> tuple[int, dict[str, object]]:
         sent: list[dict[str, object]] = []
 
         async def receive() -> dict[str, object]:
@@ -143,9 +143,12 @@ def test_the_guides_simulator_is_one() -> None:
 
     assert asyncio.run(ask()) == (402, {"error": "quota"})
     made.switch(full="no")
-    assert asyncio.run(ask()) == (201, {"id": "acme-1"})
+    status, answer = asyncio.run(ask())
+    assert (status, answer["id"]) == (201, "acme-1")
+    (true,) = made.truth().live_streams.values()
+    assert (true.stream_id, true.stream_keys) == ("acme-1", {answer["key"]})
     made.reset()
-    assert asyncio.run(ask()) == (201, {"id": "acme-1"})
+    assert not made.truth().live_streams
     settings = load_settings(
         registry.settings_class(registry.spec("acme")),
         subject="provider acme",

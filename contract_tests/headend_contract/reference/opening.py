@@ -6,26 +6,23 @@ A host finds its providers by entry points, and no distribution has one for this
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from headend.calls import Calls, Pacers
 from headend.clock import SystemClock
-from headend.ledger import DeferredLedger, LedgerPacerStore, open_ledger
-from headend.platform import StreamingPlatform
-from headend.plugin import ProviderContext, Secret
+from headend_contract import opening
 from headend_contract.reference import headend_providers
 from headend_contract.reference.provider import ReferenceProvider
-from headend_contract.reference.settings import ReferenceSettings
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
     from random import Random
 
-    from headend.calls import Observer
-    from headend.plugin import Clock
+    from headend.calls import Observer, Pacers
+    from headend.platform import StreamingPlatform
+    from headend.plugin import Clock, ProviderContext
+    from headend.provider import ProviderFactory
 
 _NOWHERE: Final = Path("/nonexistent")
 """The data folder; this provider keeps nothing on the machine."""
@@ -56,26 +53,21 @@ def open_reference(
         calls_timeout: seconds that one operation may take in all, on `clock`.
         kind: the class to make, which a test may have derived from the good one.
     """
-    clock, random = clock or SystemClock(), random or SystemRandom()
-    ledger = DeferredLedger(partial(open_ledger, database, clock=clock, random=random))
-    context = make_context(
-        clock=clock,
-        random=random,
-        pacers=None if database is None else Pacers(LedgerPacerStore(ledger, clock), clock),
+    (spec,) = headend_providers()
+    return opening.open_platform(
+        spec,
+        {
+            "REFERENCE_API_URL": url,
+            "REFERENCE_API_TOKEN": token,
+            "REFERENCE_TIMEOUT": repr(timeout),
+        },
+        clock=clock or SystemClock(),
+        random=random or SystemRandom(),
+        database=database,
         observer=observer,
         calls_timeout=calls_timeout,
-    )
-    settings = ReferenceSettings(api_url=url, api_token=Secret(token), timeout=timeout)
-    (spec,) = headend_providers()
-    return StreamingPlatform(
-        spec=spec,
-        provider=kind(settings, context),
-        options_class=None,
-        calls=context.calls,
-        ledger=ledger,
-        clock=clock,
-        random=random,
-    )
+        factory=cast("ProviderFactory", kind),
+    ).platform
 
 
 def make_context(
@@ -95,15 +87,15 @@ def make_context(
         observer: is told of every attempt and wait.
         calls_timeout: seconds that one operation may take in all.
     """
-    calls = Calls(
-        provider=NAME,
+    return opening.make_context(
+        NAME,
         clock=clock,
         random=random,
+        data_dir=_NOWHERE,
         pacers=pacers,
         observer=observer,
-        timeout=calls_timeout,
+        calls_timeout=calls_timeout,
     )
-    return ProviderContext(calls=calls, clock=clock, random=random, data_dir=_NOWHERE)
 
 
 def install_reference(folder: Path) -> None:
@@ -114,7 +106,9 @@ def install_reference(folder: Path) -> None:
     metadata = folder / "headend_reference-0.1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: headend-reference\nVersion: 0.1.0\n", encoding="utf-8"
+        "Metadata-Version: 2.1\nName: headend-reference\nVersion: 0.1.0\n"
+        "Requires-Dist: headend>=0.1,<0.2\n",
+        encoding="utf-8",
     )
     (metadata / "entry_points.txt").write_text(
         f"[headend]\n{NAME} = headend_contract.reference\n", encoding="utf-8"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from attrs import define, field, frozen, validators
 
-from headend.plugin import Switches, switch
+from headend.plugin import PlatformTruth, Switches, TrueLiveStream, switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -142,6 +142,7 @@ class Broadcast:
         connected: when the encoder came, or came back.
         lost: when it went without a word, while it may still come back.
         stopped: when it was thrown out.
+        watchable: whether there is something to watch.
         announced: whether an event told that viewers can watch.
         events: what happened in it.
     """
@@ -156,8 +157,13 @@ class Broadcast:
     connected: float
     lost: float | None = None
     stopped: float | None = None
+    watchable: bool = False
     announced: bool = False
     events: list[Event] = field(factory=list)
+
+    def is_pushed_by(self, encoder: Encoder) -> bool:
+        """Tell whether an encoder is there, and was not thrown out."""
+        return self.encoder is encoder and self.lost is None and self.stopped is None
 
 
 @define(eq=False, kw_only=True)
@@ -186,6 +192,21 @@ class Input:
     viewers_since: float = 0.0
     peak_viewers: int = 0
     watch_seconds: float = 0.0
+
+    @property
+    def watching(self) -> int:
+        """How many viewers watch now, also while a lost encoder is waited for."""
+        return self.viewers if self.broadcast is not None and self.broadcast.watchable else 0
+
+    def watched(self, now: float) -> float:
+        """Return the seconds that all viewers together have watched until now."""
+        return self.watch_seconds + self.watching * (now - self.viewers_since)
+
+    def count(self, viewers: int, now: float) -> None:
+        """Have so many viewers from now on."""
+        self.watch_seconds = self.watched(now)
+        self.viewers, self.viewers_since = viewers, now
+        self.peak_viewers = max(self.peak_viewers, self.watching)
 
 
 @frozen(kw_only=True)
@@ -237,6 +258,11 @@ class Encoder:
         entered = self._platform.let_in(self, self._key)
         self.refusals += not entered
         return entered
+
+    @property
+    def connected(self) -> bool:
+        """Whether it still pushes."""
+        return self._platform.is_pushed_by(self)
 
     def leave(self) -> None:
         """Stop pushing without a word, as a lost network does."""
@@ -343,27 +369,39 @@ class SimulatedPlatform:
             self.broadcasts.append(found.broadcast)
             return True
 
+    def is_pushed_by(self, encoder: Encoder) -> bool:
+        """Tell whether an encoder is there, and was not thrown out."""
+        with self._lock:
+            return any(
+                one.broadcast is not None and one.broadcast.is_pushed_by(encoder)
+                for one in self.inputs.values()
+            )
+
     def lose(self, encoder: Encoder) -> None:
         """Note that an encoder is gone."""
         with self._lock:
             self._settle()
             for one in self.inputs.values():
                 broadcast = one.broadcast
-                if broadcast is None or broadcast.stopped is not None:
-                    continue
-                if broadcast.encoder is encoder:
+                if broadcast is not None and broadcast.is_pushed_by(encoder):
                     broadcast.lost = self._clock.monotonic()
                     self._tell("input.reconnecting", one.id, broadcast, _LOST)
 
     def watch(self, input_id: str, viewers: int) -> None:
-        """Have so many viewers watch an input from now on."""
+        """Have so many viewers watch an input, from now on or from when there is something to."""
         with self._lock:
             self._settle()
             found = self.inputs[input_id]
-            now = self._clock.monotonic()
-            found.watch_seconds += found.viewers * (now - found.viewers_since)
-            found.viewers, found.viewers_since = viewers, now
-            found.peak_viewers = max(found.peak_viewers, viewers)
+            found.count(viewers, self._clock.monotonic())
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        with self._lock:
+            self._settle()
+            return PlatformTruth(
+                live_streams={one.id: self._true(one) for one in self.inputs.values()},
+                recordings=frozenset(self.recordings),
+            )
 
     def webhook(self, event: Event) -> tuple[dict[str, str], bytes]:
         """Return headers and body of the message that tells of an event."""
@@ -569,6 +607,18 @@ class SimulatedPlatform:
     def _new_key(self) -> str:
         return f"rk_{self._hex(160)}"
 
+    def _true(self, one: Input) -> TrueLiveStream:
+        status = self._status(one)
+        return TrueLiveStream(
+            stream_id=one.id,
+            stream_keys=frozenset({one.key} if one.key is not None and one.enabled else ()),
+            live=status == "on_air",
+            viewers=one.watching,
+            recordings=frozenset(
+                each.id for each in self.recordings.values() if each.input_id == one.id
+            ),
+        )
+
     def _find(self, input_id: str) -> Input:
         self._settle()
         found = self.inputs.get(input_id)
@@ -586,6 +636,11 @@ class SimulatedPlatform:
             on_air = broadcast.connected + self.switches.connect_time
             if not broadcast.announced and self._status(one) == "on_air" and now >= on_air:
                 broadcast.announced = True
+                if not broadcast.watchable:
+                    broadcast.watchable = True
+                    # Those who wait begin to watch.
+                    one.viewers_since = on_air
+                    one.count(one.viewers, now)
                 self._tell("input.on_air", one.id, broadcast)
             stopped, lost = broadcast.stopped, broadcast.lost
             if (stopped is not None and now >= stopped + self.switches.stop_time) or (
@@ -615,9 +670,8 @@ class SimulatedPlatform:
     def _finish(self, one: Input, broadcast: Broadcast) -> None:
         now = self._clock.monotonic()
         broadcast.ended_at = self._clock.now()
+        one.count(0, now)
         one.broadcast = None
-        one.watch_seconds += one.viewers * (now - one.viewers_since)
-        one.viewers, one.viewers_since = 0, now
         recorded = Recorded(
             number=broadcast.number,
             id=f"re_{self._hex(80)}",
@@ -716,14 +770,13 @@ class SimulatedPlatform:
 
     def _metrics(self, one: Input) -> dict[str, object]:
         on_air = self._status(one) == "on_air"
-        running = one.viewers * (self._clock.monotonic() - one.viewers_since)
         return self._object(
             input_id=one.id,
             as_of=self._clock.now().isoformat(),
             viewers=one.viewers if on_air else -1,
             bitrate=BITRATE if on_air else None,
             peak_viewers=one.peak_viewers,
-            watch_seconds=one.watch_seconds + running,
+            watch_seconds=one.watched(self._clock.monotonic()),
         )
 
 

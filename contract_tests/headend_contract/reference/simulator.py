@@ -30,7 +30,7 @@ from headend_contract.reference.wire import NAME
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from headend.plugin import Clock
+    from headend.plugin import Clock, PlatformTruth, SimulatedEncoder
 
 _MAX_BODY: Final = 65536
 
@@ -155,6 +155,27 @@ class SimulatorApp(Starlette):
     def reset(self) -> None:
         """Forget all but switches and credentials."""
         self.platform.reset()
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        return self.platform.truth()
+
+    @property
+    def connect_time(self) -> float:
+        """Seconds from an encoder's arrival by which viewers can watch."""
+        return self.platform.switches.connect_time
+
+    def connect(self, stream_key: str) -> SimulatedEncoder | None:
+        """Have an encoder push with this key; `None` if the platform refuses it."""
+        encoder = self.platform.encoder(stream_key)
+        return encoder if encoder.connected else None
+
+    def watch(self, stream_id: str, viewers: int) -> None:
+        """Have so many viewers watch from now on."""
+        self.platform.watch(stream_id, viewers)
+
+    def close(self) -> None:
+        """Do nothing: it holds nothing but memory."""
 
     def _answer(self, actions: Mapping[str, tuple[int, Action]]) -> Callable[[Request], object]:
         async def answer(request: Request) -> Response:

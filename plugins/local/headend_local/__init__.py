@@ -19,6 +19,7 @@ def headend_providers() -> Iterator[ProviderSpec]:
         api_version=1,
         factory="headend_local.provider:LocalProvider",
         settings="headend_local.settings:LocalSettings",
+        simulator="headend_local.simulator:create_app",
         capabilities=frozenset(
             {
                 Capability.KEY_ROTATION,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from headend.plugin import PlatformTruth, SimulatedEncoder
     from headend_cloudflare.simulator.access import Token
     from headend_cloudflare.simulator.platform import SimulatedPlatform
 
@@ -306,6 +307,30 @@ class SimulatorApp(Starlette):
     def reset(self) -> None:
         """Forget what was created and what happened; switches and credentials stay."""
         self.platform.reset()
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        return self.platform.truth()
+
+    @property
+    def connect_time(self) -> float:
+        """Seconds from an encoder's arrival by which viewers can watch."""
+        switches = self.platform.switches
+        return switches.connect_time + switches.playlist_time
+
+    def connect(self, stream_key: str) -> SimulatedEncoder | None:
+        """Have an encoder push with this key; `None` if the platform refuses it."""
+        encoder = self.platform.encoder(stream_key)
+        return encoder if encoder.connected else None
+
+    def watch(self, stream_id: str, viewers: int) -> None:
+        """Have so many viewers watch from now on."""
+        if stream_id not in self.platform.inputs:
+            raise KeyError(stream_id)
+        self.platform.watch(stream_id, viewers)
+
+    def close(self) -> None:
+        """Do nothing: it holds nothing but memory."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

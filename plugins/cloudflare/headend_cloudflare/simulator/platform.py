@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
-from headend.plugin import StreamState
+from headend.plugin import PlatformTruth, StreamState, TrueLiveStream
 from headend_cloudflare.simulator import refusals, signing, webhooks
 from headend_cloudflare.simulator.access import (
     ANALYTICS,
@@ -101,6 +101,11 @@ class Encoder:
         entered = self._platform.let_in(self, self._key)
         self.refusals += not entered
         return entered
+
+    @property
+    def connected(self) -> bool:
+        """Whether it still pushes."""
+        return self._platform.is_pushed_by(self)
 
     def leave(self) -> None:
         """Stop pushing without a word, as a lost network does."""
@@ -253,6 +258,24 @@ class SimulatedPlatform:
             for uid, one in list(self._encoders.items()):
                 if one is encoder and uid in self.inputs:
                     self._close_span(self.inputs[uid], thrown_out=False)
+
+    def is_pushed_by(self, encoder: Encoder) -> bool:
+        """Tell whether an encoder is there, and was not thrown out."""
+        with self._lock:
+            self._settle()
+            return any(
+                one is encoder and uid in self.inputs and _is_pushed(self.inputs[uid])
+                for uid, one in self._encoders.items()
+            )
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        with self._lock:
+            self._settle()
+            return PlatformTruth(
+                live_streams={one.uid: self._true(one) for one in self.inputs.values()},
+                recordings=frozenset(self.videos),
+            )
 
     def fail(self, input_id: str, code: str) -> None:
         """Have the platform break a broadcast off for a reason of `ERRORS`."""
@@ -751,6 +774,20 @@ class SimulatedPlatform:
                 )
             return self._platform_key
 
+    def _true(self, one: Input) -> TrueLiveStream:
+        is_full = self.stored_minutes() >= self.switches.storage_limit
+        return TrueLiveStream(
+            stream_id=one.uid,
+            stream_keys=frozenset(
+                _protocols(one) if one.configuration.enabled and not is_full else ()
+            ),
+            live=_is_pushed(one) and self.on_air(one) is not None,
+            viewers=self.viewers(one),
+            recordings=frozenset(
+                each.uid for each in self.videos.values() if each.input_id == one.uid
+            ),
+        )
+
     def _open_span(self, one: Input, protocol: str) -> None:
         now, switches = self.now, self.switches
         span = Span(protocol=protocol, start=now)
@@ -882,6 +919,10 @@ def _name(configuration: InputConfiguration) -> str | None:
 def _protocols(one: Input) -> dict[str, str]:
     """Return how each of a live input's keys lets an encoder in."""
     return {one.keys.rtmps: "rtmp", one.keys.srt: "srt", one.keys.web_rtc: "webrtc"}
+
+
+def _is_pushed(one: Input) -> bool:
+    return one.broadcast is not None and one.broadcast.last.end is None
 
 
 def _is_nth(count: int, every: int) -> bool:

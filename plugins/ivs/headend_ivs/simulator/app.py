@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from headend.plugin import PlatformTruth, SimulatedEncoder
     from headend_ivs.simulator.model import Side
     from headend_ivs.simulator.platform import SimulatedPlatform
     from headend_ivs.simulator.protocols import Answer
@@ -119,6 +120,7 @@ class SimulatorApp:
             "AWS_ENDPOINT_URL_IVS": url,
             "AWS_ENDPOINT_URL_CLOUDWATCH": url,
             "AWS_ENDPOINT_URL_STS": url,
+            "AWS_IVS_PLAYBACK_KEY": self.platform.playback_key_pem(),
         }
         if self.platform.media is not None:
             variables["AWS_IVS_INGEST_URL"] = self._media_ingest_url()
@@ -135,6 +137,27 @@ class SimulatorApp:
     def reset(self) -> None:
         """Forget what was created and what happened."""
         self.platform.reset()
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        return self.platform.truth()
+
+    @property
+    def connect_time(self) -> float:
+        """Seconds from an encoder's arrival by which viewers can watch."""
+        return self.platform.switches.connect_time
+
+    def connect(self, stream_key: str) -> SimulatedEncoder | None:
+        """Have an encoder push with this key; `None` if the platform refuses it."""
+        encoder = self.platform.encoder(stream_key)
+        return encoder if encoder.connected else None
+
+    def watch(self, stream_id: str, viewers: int) -> None:
+        """Have so many viewers watch from now on."""
+        self.platform.watch(stream_id, viewers)
+
+    def close(self) -> None:
+        """Do nothing: it holds nothing but memory."""
 
     def _media_ingest_url(self) -> str:
         """Return where encoders push; all live streams of a backend have the same address."""

@@ -17,7 +17,7 @@ from uuid import UUID
 from attrs import define, evolve, field, frozen
 
 from headend.media import MediaStream
-from headend.plugin import StreamState
+from headend.plugin import PlatformTruth, StreamState, TrueLiveStream
 from headend_ivs.simulator.identity import ACCOUNT
 from headend_ivs.simulator.metrics import Moment
 
@@ -266,6 +266,11 @@ class Encoder:
         self.refusals += not entered
         return entered
 
+    @property
+    def connected(self) -> bool:
+        """Whether it still pushes."""
+        return self._platform.is_pushed_by(self)
+
     def leave(self) -> None:
         """Send no more without a word, as with a lost network."""
         self._platform.lose(self)
@@ -305,6 +310,7 @@ class SimulatedPlatform:
         self.lock = threading.RLock()
         self._clock = clock
         self._random = random
+        self._playback_key = 1 + random.getrandbits(380)
         self._number = 0
         self._forget()
 
@@ -390,10 +396,26 @@ class SimulatedPlatform:
         """Note that an encoder sends no more."""
         with self.lock:
             for channel, session in self._sessions_of(encoder):
+                if session.lost is not None:
+                    continue
                 session.lost = self.now()
                 if session.live_at is not None:
                     self._tell(channel, session, HEALTH_CHANGE, "Starvation Start")
                 self._mark(channel, self.now())
+
+    def is_pushed_by(self, encoder: Encoder) -> bool:
+        """Tell whether an encoder is there and sends, and was not thrown out."""
+        with self.lock:
+            return any(session.lost is None for _, session in self._sessions_of(encoder))
+
+    def truth(self) -> PlatformTruth:
+        """Return what is so now."""
+        with self.lock:
+            for channel in self.channels.values():
+                self.settle(channel)
+            return PlatformTruth(
+                live_streams={arn: _true(one) for arn, one in self.channels.items()}
+            )
 
     def dismiss(self, encoder: Encoder) -> None:
         """Note that an encoder said farewell."""
@@ -435,6 +457,19 @@ class SimulatedPlatform:
         """Return a number that is higher than all before it."""
         self._number += 1
         return self._number
+
+    def playback_key_pem(self) -> str:
+        """Return a private key that signs playback tokens, as PEM; it is the same each time."""
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, derive_private_key
+        from cryptography.hazmat.primitives.serialization import (
+            Encoding,
+            NoEncryption,
+            PrivateFormat,
+        )
+
+        key = derive_private_key(self._playback_key, SECP384R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return pem.decode()
 
     def letters(self, count: int) -> str:
         """Return so many letters and digits that nobody can foresee who has not the seed."""
@@ -561,7 +596,7 @@ class SimulatedPlatform:
             and session is not None
             and session.lost is None
             and session.stopped is None,
-            viewers=max(0, channel.viewers),
+            viewers=max(0, channel.viewers) if live else 0,
         )
         if not channel.timeline or evolve(channel.timeline[-1], at=at) != made:
             channel.timeline.append(made)
@@ -595,6 +630,16 @@ class SimulatedPlatform:
             channel.media = self.media.rotate(channel.media.media_id)
             return channel.media.stream_key.reveal()
         return f"sk_{region_of(channel.arn)}_{self.letters(12)}_{self.letters(30)}"
+
+
+def _true(channel: Channel) -> TrueLiveStream:
+    status = channel.status
+    return TrueLiveStream(
+        stream_id=channel.arn,
+        stream_keys=frozenset(() if channel.key is None else (channel.key.value,)),
+        live=status == "live",
+        viewers=max(0, channel.viewers) if status in {"live", "starving", "stopping"} else 0,
+    )
 
 
 def to_text(at: float) -> str:

@@ -1,1 +1,1 @@
-"""The contract suite of headend: so far the reference provider, faults, `simulate`; no checks."""
+"""The contract suite of headend: checks, known-bad providers, a reference provider, `simulate`."""

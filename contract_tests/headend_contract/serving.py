@@ -23,6 +23,9 @@ RESET: Final = "headend_contract.reset"
 """In the ``state`` of an ASGI scope: a function that resets the connection of the request."""
 
 
+THREAD: Final = "headend-served"
+"""The name of the thread that serves."""
+
 _PATIENCE: Final = 0.1
 """Seconds that an application has to notice that its client is gone."""
 
@@ -62,7 +65,7 @@ class Served:
         self._state = ServerState()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._main, name="headend-served", daemon=True)
+        self._thread = threading.Thread(target=self._main, name=THREAD, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

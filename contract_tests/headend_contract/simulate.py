@@ -95,15 +95,23 @@ def simulate_command(
 
     registry = Registry(disabled=Configuration.load().host.disable_plugins)
     spec = registry.spec(name)
-    if spec.simulator is None:
+    if not _is_simulated(spec):
         raise _none_of(spec, registry)
-    if list_switches:
-        _print_switches(_make(registry, spec, switches, seed), as_json=as_json)
-        return
     with ExitStack() as stack:
+        if list_switches:
+            _print_switches(_make(stack, registry, spec, switches, seed), as_json=as_json)
+            return
         backend = None if media is None else _open_media(stack, media)
-        simulator = _make(registry, spec, switches, seed, backend)
+        simulator = _make(stack, registry, spec, switches, seed, backend)
         _serve(simulator, spec, port)
+
+
+def _is_simulated(spec: ProviderSpec) -> bool:
+    """Tell whether there is a simulator for people.
+
+    That of the server of one's own has no port for encoders: it is for tests, which need none.
+    """
+    return spec.simulator is not None and spec.name != _MEDIA
 
 
 def _none_of(spec: ProviderSpec, registry: Registry) -> PluginError:
@@ -113,7 +121,7 @@ def _none_of(spec: ProviderSpec, registry: Registry) -> PluginError:
     found: list[str] = []
     for name in registry.names:
         with suppress(PluginError):
-            if registry.spec(name).simulator is not None:
+            if _is_simulated(registry.spec(name)):
                 found.append(name)
     own = "; it is a server of your own, which `headend server` starts" * (spec.name == _MEDIA)
     others = f"; `headend simulate` has {', '.join(sorted(found))}" if found else ""
@@ -121,6 +129,7 @@ def _none_of(spec: ProviderSpec, registry: Registry) -> PluginError:
 
 
 def _make(
+    stack: ExitStack,
     registry: Registry,
     spec: ProviderSpec,
     switches: Mapping[str, str],
@@ -133,12 +142,14 @@ def _make(
 
     random = SystemRandom() if seed is None else Random(seed)  # noqa: S311  # its keys open nothing
     try:
-        return registry.simulate(spec, random=random, switches=switches, media=media)
+        simulator = registry.simulate(spec, random=random, switches=switches, media=media)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"{error}\n`headend simulate {spec.name} --switches` tells what there is",
             problems=error.problems,
         ) from error
+    stack.callback(simulator.close)
+    return simulator
 
 
 def _open_media(stack: ExitStack, name: str) -> PlatformMedia:

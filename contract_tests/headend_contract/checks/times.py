@@ -1,0 +1,117 @@
+"""Moments: right, and the same on every machine.  That they are in UTC the models see to."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from headend_contract.check import Level, check, expect, expect_equal, not_applicable
+from headend_contract.checks.steps import wait_for_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from headend_contract.case import Case
+
+_ROUNDED: Final = timedelta(seconds=1)
+"""Platforms round their times to seconds, milliseconds or not at all."""
+
+
+@check(
+    "TIME-CREATED-001",
+    "created_at is when it was created",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="Where get_live_stream() and lists give created_at, it lies between the moments before "
+    "and after the creation.",
+    why="Hosts and headend's own clean-up go by it: what is taken for older than it is gets "
+    "ended as a leftover.",
+    hint="Mind the zone and the unit: seconds or milliseconds, UTC or an offset.",
+)
+def dates_the_creation(case: Case) -> None:
+    """Create some time after the start, and read."""
+    case.pass_time(12_345)
+    before = case.clock.now()
+    made = case.create()
+    after = case.clock.now()
+    wait_for_lists(case)
+    listed = [one for one in case.platform.list_live_streams() if one.stream_id == made.stream_id]
+    for stream in (case.platform.get_live_stream(made.stream_id), *listed):
+        expect(
+            stream.created_at is None or before - _ROUNDED <= stream.created_at <= after + _ROUNDED,
+            f"created_at is {stream.created_at}, and the live stream was created at {after}",
+        )
+
+
+@check(
+    "TIME-NOW-001",
+    "Figures and health are dated by the clock",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="as_of of the analytics and checked_at of the health are not in the future, and not "
+    "older than an hour.",
+    why="Hosts draw figures over time and drop what is stale.  A moment in the future is dropped "
+    "as nonsense, or hides all that comes after it.",
+    hint="Take the platform's moment where it gives one, else context.clock.now(); never the "
+    "machine's clock.",
+)
+def dates_its_figures(case: Case) -> None:
+    """Measure and check some time after the start."""
+    case.pass_time(12_345)
+    made = case.create()
+    moments = {
+        "as_of": case.platform.get_analytics(made.stream_id).as_of,
+        "checked_at": case.platform.check_health().checked_at,
+    }
+    now = case.clock.now()
+    for name, moment in moments.items():
+        expect(
+            now - timedelta(hours=1) <= moment <= now + _ROUNDED,
+            f"{name} is {moment}, and now it is {now}",
+        )
+
+
+@check(
+    "TIME-ZONE-001",
+    "The machine's time zone changes no moment",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="Under TZ=Pacific/Auckland all moments are those that are given under TZ=UTC.",
+    why="Such a mistake hides on servers, which run on UTC, and shows on the machines of "
+    "customers and of one's own.",
+    hint="No datetime.fromtimestamp() without a zone, no astimezone() of a naive moment, no "
+    "time.mktime().",
+)
+def heeds_no_zone(case: Case) -> None:
+    """Read under two zones."""
+    if not hasattr(time, "tzset"):
+        not_applicable("this machine's time zone cannot be changed for one process")
+    made = case.create()
+    wait_for_lists(case)
+    platform = case.platform
+    seen = []
+    for zone in ("UTC", "Pacific/Auckland"):
+        with _time_zone(zone):
+            stream = platform.get_live_stream(made.stream_id)
+            listed = sorted(str(one.created_at) for one in platform.list_live_streams())
+            seen.append((str(stream.created_at), listed))
+
+    expect_equal(seen[1], seen[0], "created_at on a machine in Auckland")
+
+
+@contextmanager
+def _time_zone(name: str) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()

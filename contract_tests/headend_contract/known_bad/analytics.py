@@ -1,0 +1,68 @@
+"""Providers that are wrong about figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from headend_contract.known_bad import known_bad
+from headend_contract.reference.provider import ReferenceProvider
+
+if TYPE_CHECKING:
+    from headend.plugin import StreamAnalytics
+
+
+@known_bad("ANALYTICS-REASON-001", what="It does not say why a figure is missing.")
+class GivesNoReasons(ReferenceProvider):
+    """Leaves the reasons empty."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Lose the words."""
+        found = super().get_analytics(stream_id)
+        return evolve(found, unknown=dict.fromkeys(found.unknown, ""))
+
+
+@known_bad("ANALYTICS-ZERO-001", what="It takes the platform's word for unknown for nobody.")
+class ZeroForUnknown(ReferenceProvider):
+    """Maps -1 to 0."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Make a zero up."""
+        found = super().get_analytics(stream_id)
+        if found.viewer_count is not None:
+            return found
+        unknown = {name: why for name, why in found.unknown.items() if name != "viewer_count"}
+        return evolve(found, viewer_count=0, unknown=unknown)
+
+
+@known_bad("ANALYTICS-VIEWERS-001", what="It gives the highest viewer count for that of now.")
+class PeakForViewers(ReferenceProvider):
+    """Mistakes one figure for another."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Give the peak."""
+        found = super().get_analytics(stream_id)
+        return (
+            found if found.viewer_count is None else evolve(found, viewer_count=found.peak_viewers)
+        )
+
+
+@known_bad("ANALYTICS-PEAK-001", what="Its peak counts those who watch now twice.")
+class SumForPeak(ReferenceProvider):
+    """Adds where it should compare."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Add the viewers to the peak."""
+        found = super().get_analytics(stream_id)
+        return evolve(found, peak_viewers=(found.peak_viewers or 0) + (found.viewer_count or 0))
+
+
+@known_bad("ANALYTICS-TIME-001", what="Its watch time is in minutes.")
+class MinutesForSeconds(ReferenceProvider):
+    """Forgets the unit."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Give minutes."""
+        found = super().get_analytics(stream_id)
+        return evolve(found, total_watch_time=(found.total_watch_time or 0) / 60)

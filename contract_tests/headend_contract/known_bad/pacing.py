@@ -1,0 +1,112 @@
+"""Providers that are too fast."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from headend.plugin import RateLimitedError
+from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.reference.facts import API_LIMIT
+from headend_contract.reference.provider import HEALTH
+from headend_contract.reference.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from headend.plugin import Fields, Operation, PlatformError, ProviderContext
+    from headend_contract.reference.settings import ReferenceSettings
+    from headend_contract.reference.transport import Answer
+
+    _T = TypeVar("_T")
+
+
+@known_bad_transport(
+    "PACE-POLICY-001", what="The health check begins with a request beside the policy."
+)
+class KnocksFirst(Transport):
+    """Has a request of its own making."""
+
+    def send(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        *,
+        read: Callable[[Fields], _T],
+        expect: int = 200,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> _T:
+        """Send a request and return what `read` makes of the answer."""
+        if operation is HEALTH:
+            self._client.get(self._base)
+        return super().send(
+            operation, method, path, read=read, expect=expect, query=query, body=body
+        )
+
+
+@known_bad_transport("PACE-FACTS-001", what="Twice as many requests are sent as hosts are told.")
+class TellsHalfOfTheLimit(Transport):
+    """Has its limit in two places."""
+
+    def send(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        *,
+        read: Callable[[Fields], _T],
+        expect: int = 200,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> _T:
+        """Send a request and return what `read` makes of the answer."""
+        twice = evolve(API_LIMIT, requests=2 * API_LIMIT.requests)
+        operation = evolve(operation, limits=(twice,))
+        return super().send(
+            operation, method, path, read=read, expect=expect, query=query, body=body
+        )
+
+
+@known_bad_transport("PACE-LIMIT-001", "PACE-PAUSE-001", what="Each request has a limit to itself.")
+class ScopesEachRequest(Transport):
+    """Counts by something that is never the same."""
+
+    def __init__(self, settings: ReferenceSettings, context: ProviderContext) -> None:
+        super().__init__(settings, context)
+        self._numbers = count()
+
+    def send(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        *,
+        read: Callable[[Fields], _T],
+        expect: int = 200,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> _T:
+        """Send a request and return what `read` makes of the answer."""
+        self._calls = self._calls.scoped(str(next(self._numbers)))
+        return super().send(
+            operation, method, path, read=read, expect=expect, query=query, body=body
+        )
+
+
+@known_bad_transport(
+    "PACE-PAUSE-001", what="A refusal for the rate names a limit that nothing is under."
+)
+class BlamesAnotherLimit(Transport):
+    """Has a name for the limit that is not its own."""
+
+    def failure(self, operation: Operation, answer: Answer) -> PlatformError:
+        """Return the error for an answer of refusal."""
+        error = super().failure(operation, answer)
+        if isinstance(error, RateLimitedError):
+            error.limit = "requests"
+        return error

@@ -1,0 +1,178 @@
+"""Providers that send again what they should not, or wait as they should not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from headend.plugin import Effect, PlatformUnavailableError
+from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.reference.provider import LIST
+from headend_contract.reference.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from headend.plugin import Attempt, Fields, Operation
+    from headend_contract.reference.transport import Answer
+
+    _T = TypeVar("_T")
+
+_OUTAGE: Final = 500
+_CONFLICT: Final = 409
+_THROTTLED: Final = 429
+
+
+@known_bad_transport(
+    "RETRY-READ-001", "RETRY-READ-002", what="Listing is declared as what may not be repeated."
+)
+class DeclaresListingAsWrite(Transport):
+    """Has declared an operation wrongly."""
+
+    def send(
+        self,
+        operation: Operation,
+        method: str,
+        path: str,
+        *,
+        read: Callable[[Fields], _T],
+        expect: int = 200,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+    ) -> _T:
+        """Send a request and return what `read` makes of the answer."""
+        if operation is LIST:
+            operation = evolve(operation, effect=Effect.WRITE)
+        return super().send(
+            operation, method, path, read=read, expect=expect, query=query, body=body
+        )
+
+
+@known_bad_transport("RETRY-READ-002", what="A read is tried twice below the policy.")
+class RetriesBelowThePolicy(Transport):
+    """Has left the HTTP client's own retries on."""
+
+    def exchange(
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+    ) -> Answer:
+        """Send a request, and again where it fails."""
+        try:
+            answer = super().exchange(operation, attempt, method, path, query, body)
+            if method != "GET" or answer.status < _OUTAGE:
+                return answer
+        except PlatformUnavailableError:
+            if method != "GET":
+                raise
+        return super().exchange(operation, attempt, method, path, query, body)
+
+
+@known_bad_transport("RETRY-REFUSAL-001", what="A conflict is asked for again.")
+class HopesForPeace(Transport):
+    """Takes a no for a maybe."""
+
+    def exchange(
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+    ) -> Answer:
+        """Send a request, and again where it is in conflict."""
+        answer = super().exchange(operation, attempt, method, path, query, body)
+        if method != "GET" or answer.status != _CONFLICT:
+            return answer
+        return super().exchange(operation, attempt, method, path, query, body)
+
+
+@known_bad_transport(
+    "RETRY-WAIT-001", what="It takes a breath after each outage, of which nobody is told."
+)
+class CatchesItsBreath(Transport):
+    """Sleeps by itself."""
+
+    def exchange(
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+    ) -> Answer:
+        """Send a request once and return the answer."""
+        answer = super().exchange(operation, attempt, method, path, query, body)
+        if answer.status >= _OUTAGE:
+            self._clock.sleep(0.2)
+        return answer
+
+
+@known_bad_transport(
+    "ERROR-RATE-001",
+    "PACE-PAUSE-001",
+    "RETRY-AFTER-001",
+    "RETRY-AFTER-002",
+    "RETRY-AFTER-003",
+    what="The header Retry-After is not read.",
+)
+class IgnoresRetryAfter(Transport):
+    """Comes back when it likes."""
+
+    def retry_after(self, answer: Answer) -> float | None:  # noqa: ARG002  # which is what is wrong
+        """Return no wait."""
+        return None
+
+
+@known_bad_transport("RETRY-AFTER-002", what="A date in Retry-After is not understood.")
+class ReadsSecondsOnly(Transport):
+    """Knows one of two forms."""
+
+    def retry_after(self, answer: Answer) -> float | None:
+        """Return the seconds that the header holds."""
+        text = answer.header("Retry-After")
+        return float(text) if text.isdigit() else None
+
+
+@known_bad_transport("RETRY-AFTER-003", what="A wait of an hour is told as one of a minute.")
+class CutsWaits(Transport):
+    """Knows better than the platform."""
+
+    def retry_after(self, answer: Answer) -> float | None:
+        """Return the seconds, at most a minute."""
+        asked = super().retry_after(answer)
+        return None if asked is None else min(asked, 60.0)
+
+
+@known_bad_transport(
+    "RETRY-DEADLINE-001", what="Waits of less than half a minute are sat out inside."
+)
+class SitsOutWaits(Transport):
+    """Heeds the platform and not the host."""
+
+    def exchange(
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+    ) -> Answer:
+        """Send a request, and once more after the wait that was asked for."""
+        answer = super().exchange(operation, attempt, method, path, query, body)
+        wait = self.retry_after(answer)
+        if (
+            method != "GET" or answer.status != _THROTTLED or wait is None or wait > 25
+        ):  # its idea of long
+            return answer
+        self._clock.sleep(wait)
+        return super().exchange(operation, attempt, method, path, query, body)

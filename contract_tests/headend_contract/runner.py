@@ -1,0 +1,453 @@
+"""Running checks on a provider, each in a world of its own, and judging how each came out."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from platform import python_version
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
+
+from headend.errors import ConfigurationError, HeadendError, PluginError
+from headend.plugin import Secret
+from headend_contract.case import Case
+from headend_contract.check import (
+    CONTRACT_VERSION,
+    CheckFailedError,
+    Mode,
+    NotApplicableError,
+    all_checks,
+)
+from headend_contract.expected import load_expected_failures
+from headend_contract.modes import NotRunError, StaleError
+from headend_contract.opening import process_environment
+from headend_contract.report import Report, Result, Verdict
+from headend_contract.subject import Subject
+from headend_contract.watching import Watch, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
+    from types import TracebackType
+
+    from headend.plugin import ProviderSpec
+    from headend_contract.check import Check
+    from headend_contract.expected import ExpectedFailure
+    from headend_contract.modes import Venue, World
+
+PATIENCE: Final = 60.0
+"""Real seconds that one check may take."""
+
+_LONGEST: Final = 2000
+"""Characters of a reason."""
+
+_SUITE: Final = "headend_contract"
+_NOT_THE_SUITE: Final = ("headend_contract.reference", "headend_contract.known_bad")
+"""Providers that live in the suite's own package."""
+
+
+def check_provider(
+    provider: str | ProviderSpec,
+    *,
+    mode: Mode | None = None,
+    only: Iterable[str] = (),
+    cassettes: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    fast: bool = False,
+    checks: Sequence[Check] | None = None,
+    expected: Sequence[ExpectedFailure] | None = None,
+    patience: float = PATIENCE,
+) -> Report:
+    """Run the contract on a provider and report; the arguments and errors are those of `open_run`.
+
+    One process makes one run at a time: while a check runs, `Secret`, the log and the process's
+    environment are watched or changed.
+    """
+    with open_run(
+        provider,
+        mode=mode,
+        only=only,
+        cassettes=cassettes,
+        environment=environment,
+        fast=fast,
+        checks=checks,
+        expected=expected,
+        patience=patience,
+    ) as run:
+        return run.report([run.decide(one) for one in run.checks])
+
+
+@contextmanager
+def open_run(
+    provider: str | ProviderSpec,
+    *,
+    mode: Mode | None = None,
+    only: Iterable[str] = (),
+    cassettes: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    fast: bool = False,
+    checks: Sequence[Check] | None = None,
+    expected: Sequence[ExpectedFailure] | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[ContractRun]:
+    """Make ready to run checks on a provider, one by one.
+
+    Args:
+        provider: the name of an installed one, or its description.
+        mode: where its answers come from; without it from recordings where it has some, else from
+            its simulator.
+        only: ids of the checks to run, with ``*`` for any letters; without it all.
+        cassettes: the folder of its recordings; without it where they are found by themselves.
+        environment: variables that are other than the simulator says; in live mode all that there
+            are, and without it the process's own.
+        fast: try few generated examples rather than many.
+        checks: what to run in place of the contract's own.
+        expected: failures that are expected, in place of those that its distribution names.
+        patience: real seconds that one check may take.
+
+    Raises:
+        PluginError: there is no such provider, it cannot be used, or nothing can be asked of it:
+            it has neither recordings nor a simulator.
+        ConfigurationError: `only` names no check, or what its distribution says of expected
+            failures is wrong.
+    """
+    subject = Subject.of(provider)
+    known = all_checks() if checks is None else tuple(sorted(checks, key=lambda one: one.id))
+    chosen = _choose(known, only)
+    if expected is None:
+        expected = load_expected_failures(subject, [one.id for one in known])
+    mode = mode or _default_mode(subject, cassettes)
+    with ExitStack() as stack:
+        yield ContractRun(
+            subject,
+            _enter_venue(stack, mode, subject, cassettes, environment),
+            mode,
+            checks=known,
+            chosen=chosen,
+            expected={one.id: one for one in expected},
+            fast=fast,
+            patience=patience,
+            today=datetime.now(UTC).date(),
+        )
+
+
+def _choose(known: Sequence[Check], only: Iterable[str]) -> frozenset[Check]:
+    patterns = tuple(only)
+    if not patterns:
+        return frozenset(known)
+    chosen: set[Check] = set()
+    for pattern in patterns:
+        found = [one for one in known if fnmatchcase(one.id, pattern)]
+        if not found:
+            raise ConfigurationError(
+                f"there is no check {pattern}; `headend contract list` has all"
+            )
+        chosen.update(found)
+    return frozenset(chosen)
+
+
+def _default_mode(subject: Subject, cassettes: Path | None) -> Mode:
+    from headend_contract.cassettes import find_cassettes
+
+    if find_cassettes(subject, cassettes) is not None:
+        return Mode.REPLAY
+    if subject.spec.simulator is not None:
+        return Mode.SIMULATOR
+    raise PluginError(
+        f"nothing can be asked of provider {subject.name}: {subject.origin} brings neither "
+        "recordings nor a simulator. Name a simulator in its description, or record its traffic "
+        f"with the platform's credentials: `headend contract record {subject.name}`"
+    )
+
+
+def _enter_venue(
+    stack: ExitStack,
+    mode: Mode,
+    subject: Subject,
+    cassettes: Path | None,
+    environment: Mapping[str, str] | None,
+) -> Venue:
+    if mode is Mode.SIMULATOR:
+        from headend_contract.modes.simulator import simulator_venue
+
+        return stack.enter_context(simulator_venue(subject, environment=environment))
+    if mode is Mode.REPLAY:
+        from headend_contract.modes.replay import replay_venue
+
+        return stack.enter_context(replay_venue(subject, cassettes))
+    from headend_contract.modes.live import live_venue
+
+    return stack.enter_context(live_venue(subject, environment=environment))
+
+
+@frozen
+class _Outcome:
+    """How a check came out, before anybody's expectations.
+
+    Attributes:
+        verdict: passed, failed, error and so on.
+        reason: why.
+        error: what was raised, if anything.
+        provenance: what made the answers.
+    """
+
+    verdict: Verdict
+    reason: str | None = None
+    error: BaseException | None = None
+    provenance: str | None = None
+
+
+class ContractRun:
+    """A run on one provider; `open_run` makes it.
+
+    Attributes:
+        mode: where the answers come from.
+        checks: all that there are, in the order of their ids; a report has a result of each.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        venue: Venue,
+        mode: Mode,
+        *,
+        checks: tuple[Check, ...],
+        chosen: frozenset[Check],
+        expected: Mapping[str, ExpectedFailure],
+        fast: bool,
+        patience: float,
+        today: date,
+    ) -> None:
+        self.mode = mode
+        self.checks = checks
+        self._chosen = chosen
+        self._subject = subject
+        self._venue = venue
+        self._expected = expected
+        self._fast = fast
+        self._patience = patience
+        self._today = today
+        self._secrets: dict[Secret, None] = {}
+
+    def decide(self, check: Check) -> Result:
+        """Run a check if it was chosen and can be run, and judge."""
+        started = perf_counter()
+        reason = self._why_not_applicable(check)
+        if check not in self._chosen:
+            outcome = _Outcome(Verdict.NOT_RUN, "it was not chosen")
+        elif reason is not None:
+            outcome = _Outcome(Verdict.NOT_APPLICABLE, reason)
+        elif self.mode not in check.modes:
+            modes = " or ".join(sorted(check.modes))
+            outcome = _Outcome(Verdict.NOT_RUN, f"it runs in {modes} mode only")
+        else:
+            outcome = self._as_expected(check, self._run(check))
+        return self._result(check, outcome, perf_counter() - started)
+
+    def report(self, results: Iterable[Result]) -> Report:
+        """Put results together, one of each check."""
+        subject = self._subject
+        return Report(
+            provider=subject.name,
+            title=subject.spec.title,
+            distribution=None if subject.distribution is None else subject.distribution.name,
+            version=subject.version,
+            suite=version("headend-contract"),
+            contract=CONTRACT_VERSION,
+            core=version("headend"),
+            python=python_version(),
+            mode=self.mode,
+            results=tuple(results),
+        )
+
+    def _result(self, check: Check, outcome: _Outcome, seconds: float) -> Result:
+        return Result(
+            id=check.id,
+            title=check.title,
+            level=check.level,
+            modes=tuple(sorted(check.modes)),
+            provisional=check.provisional,
+            verdict=outcome.verdict,
+            reason=outcome.reason,
+            seconds=round(seconds, 4),
+            mode=self.mode,
+            provenance=outcome.provenance,
+        )
+
+    def _why_not_applicable(self, check: Check) -> str | None:
+        declared = self._subject.spec.capabilities
+        if lacking := check.requires - declared:
+            return f"the provider does not declare {', '.join(sorted(lacking))}"
+        if having := check.refuses & declared:
+            return f"the provider declares {', '.join(sorted(having))}"
+        if check.needs_distribution and self._subject.distribution is None:
+            return "the provider is a bare description, in no distribution"
+        return None
+
+    def _run(self, check: Check) -> _Outcome:
+        watch = Watch()
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(watch.active())
+                world = stack.enter_context(self._venue.world(check))
+                watch.plant(
+                    Secret(world.environment[name])
+                    for name in self._subject.secret_variables
+                    if name in world.environment
+                )
+                stack.enter_context(process_environment(self._subject.variables, world.environment))
+                outcome = self._judge(check, world, watch)
+        except NotRunError as error:
+            outcome = _Outcome(Verdict.NOT_RUN, str(error))
+        except StaleError as error:
+            outcome = _Outcome(Verdict.STALE, str(error))
+        except Exception as error:  # noqa: BLE001  # a world that cannot be made stops no other
+            verdict = Verdict.FAILED if self._is_providers(error) else Verdict.ERROR
+            outcome = _Outcome(verdict, _in_words(error), error)
+        # What one check made may come up in another: in a cache, or on the platform itself.
+        self._secrets.update(dict.fromkeys(watch.secrets))
+        if outcome.reason is None:
+            return outcome
+        return evolve(outcome, reason=_shortened(masked(outcome.reason, self._secrets)))
+
+    def _judge(self, check: Check, world: World, watch: Watch) -> _Outcome:
+        case = Case(check, self._subject, world, watch, fast=self._fast)
+
+        def run() -> None:
+            try:
+                check.run(case)
+            except BaseException:
+                with suppress(Exception):  # what went wrong first tells more
+                    case.close()
+                raise
+            case.close()
+
+        error = _call_in_time(run, self._patience)
+        if isinstance(error, NotRunError | StaleError):
+            raise error
+        sent = len(world.requests)
+        if isinstance(error, NotApplicableError):
+            if sent:
+                return _Outcome(
+                    Verdict.ERROR, f"the check found itself not applicable after {sent} requests"
+                )
+            return _Outcome(Verdict.NOT_APPLICABLE, str(error))
+        problems = world.problems()
+        provenance = world.provenance if sent else None
+        if error is not None:
+            verdict = Verdict.FAILED if self._is_providers(error) else Verdict.ERROR
+            reason = "; moreover ".join([_in_words(error), *problems])
+            return _Outcome(verdict, reason, error, provenance)
+        if check.offline and sent:
+            problems = [f"it sent {sent} requests where none is needed", *problems]
+        if problems:
+            reason = "; moreover ".join(problems)
+            return _Outcome(Verdict.FAILED, reason, CheckFailedError(reason), provenance)
+        if not check.offline and not sent:
+            return _Outcome(Verdict.ERROR, "nothing was tested: no request was sent")
+        return _Outcome(Verdict.PASSED, provenance=provenance)
+
+    def _as_expected(self, check: Check, outcome: _Outcome) -> _Outcome:
+        expected = self._expected.get(check.id)
+        if expected is None:
+            return outcome
+        words = f"expected to fail ({expected.kind}): {expected.reason}"
+        if outcome.verdict is Verdict.PASSED:
+            return evolve(
+                outcome, verdict=Verdict.UNEXPECTED_PASS, reason=f"it passed, but was {words}"
+            )
+        if outcome.verdict is not Verdict.FAILED or outcome.error is None:
+            return outcome
+        if expected.has_expired(self._today):
+            return evolve(
+                outcome, reason=f"{outcome.reason}; it was until {expected.until} {words}"
+            )
+        if not expected.covers(outcome.error, self._today):
+            return evolve(
+                outcome, reason=f"{outcome.reason}; it was to raise {expected.raises} and {words}"
+            )
+        return evolve(outcome, verdict=Verdict.EXPECTED_FAILURE, reason=words)
+
+    def _is_providers(self, error: BaseException) -> bool:
+        """Tell whether an error says something of the provider, and not of the suite."""
+        if isinstance(error, BaseExceptionGroup):
+            return any(map(self._is_providers, error.exceptions))
+        if isinstance(error, CheckFailedError | HeadendError | _TooLongError):
+            return True
+        return any(not _is_of_the_suite(module) for module in self._modules(error.__traceback__))
+
+    def _modules(self, traceback: TracebackType | None) -> set[str]:
+        """Name the modules of core, of the suite and of the plugin that a traceback goes through.
+
+        What the standard library and others raise is the doing of whoever called them.
+        """
+        found = set()
+        while traceback is not None:
+            module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+            if module.partition(".")[0] in {"headend", _SUITE, self._subject.package}:
+                found.add(module)
+            traceback = traceback.tb_next
+        return found
+
+
+def _is_of_the_suite(module: str) -> bool:
+    dotted = f"{module}."
+    return dotted.startswith(f"{_SUITE}.") and not any(
+        dotted.startswith(f"{one}.") for one in _NOT_THE_SUITE
+    )
+
+
+class _TooLongError(Exception):
+    """A check did not come to an end."""
+
+
+def _call_in_time(call: Callable[[], None], patience: float) -> BaseException | None:
+    """Call a function in a thread of its own and return what it raised.
+
+    One that does not come to an end is left behind: a thread cannot be stopped.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  # a plugin may raise anything
+            raised.append(error)
+
+    thread = threading.Thread(target=run, name="headend-check", daemon=True)
+    thread.start()
+    thread.join(patience)
+    if thread.is_alive():
+        return _TooLongError(f"the check did not come to an end within {patience:g} s")
+    return raised[0] if raised else None
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, CheckFailedError | _TooLongError):
+        return str(error)
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, BaseExceptionGroup):
+        words += f" ({'; '.join(map(_in_words, error.exceptions))})"
+    place = _place(error.__traceback__)
+    return words if place is None else f"{words} (at {place})"
+
+
+def _place(traceback: TracebackType | None) -> str | None:
+    """Tell where in the suite an error came through last: the line of the check."""
+    place = None
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith(f"{_SUITE}.checks"):
+            place = f"{module} line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

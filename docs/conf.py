@@ -4,6 +4,7 @@ project = "headend"
 copyright = "The headend authors"  # noqa: A001  # Sphinx's name for it
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "headend"
 autodoc_typehints = "signature"

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from attrs import evolve
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from headend_contract.clock import ManualClock
 from headend_ivs.simulator import create_app
@@ -247,7 +249,11 @@ def test_the_environment_is_what_a_host_needs_to_be_believed(app, simulated):
         "AWS_ENDPOINT_URL_IVS": "http://127.0.0.1:1",
         "AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1",
         "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+        "AWS_IVS_PLAYBACK_KEY": simulated.playback_key_pem(),
     }
+    key = load_pem_private_key(simulated.playback_key_pem().encode(), password=None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    assert key.curve.name == "secp384r1"
 
 
 def test_the_age_of_a_signature_is_measured_on_the_clock_that_is_given():

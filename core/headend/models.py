@@ -29,9 +29,12 @@ class StreamState(StrEnum):
     IDLE = "idle"
     """It exists and nobody pushes to it."""
     CONNECTING = "connecting"
-    """An encoder is there, but there is nothing to watch yet."""
+    """An encoder is there, and by the platform's word there is nothing to watch yet."""
     LIVE = "live"
-    """An encoder pushes and viewers can watch."""
+    """An encoder pushes and the platform takes what it sends.
+
+    The first pictures may take seconds more: `wait_until_playable` tells when viewers get them.
+    """
     INTERRUPTED = "interrupted"
     """The encoder is gone and may come back to the same session."""
     ENDED = "ended"

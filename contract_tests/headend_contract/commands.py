@@ -277,7 +277,7 @@ def record_command(
     an older recording. Exit code 7: a check could not be recorded, or a recording is out of date.
     """
     from headend_contract.check import Mode
-    from headend_contract.recording import Outcome, find_stale, record
+    from headend_contract.recording import Outcome, find_stale, folder_of, record
 
     if check_stale:
         if only or mode is not None:
@@ -291,7 +291,7 @@ def record_command(
         folder=cassettes,
         mode=None if mode is None else Mode(mode),
     )
-    _print_recorded(recorded, as_json=as_json)
+    _print_recorded(recorded, folder_of(provider, folder=cassettes), as_json=as_json)
     return _FAILED if any(one.outcome is Outcome.FAILED for one in recorded) else 0
 
 
@@ -306,7 +306,7 @@ def _print_stale(provider: str, stale: list[Stale], *, as_json: bool) -> None:
         click.echo("All recordings are of the checks as they are.")
 
 
-def _print_recorded(recorded: list[Recorded], *, as_json: bool) -> None:
+def _print_recorded(recorded: list[Recorded], folder: Path, *, as_json: bool) -> None:
     from headend_contract.recording import Outcome
 
     if as_json:
@@ -318,4 +318,5 @@ def _print_recorded(recorded: list[Recorded], *, as_json: bool) -> None:
             words = "; ".join(text for text in (requests, one.reason) if text)
             click.echo(f"{one.outcome:<12} {one.check:<22} {words}".rstrip())
     counts = Counter(one.outcome for one in recorded)
-    click.echo("\n" + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    click.echo(f"\n{said}; the recordings are in {folder}")

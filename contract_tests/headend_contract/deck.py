@@ -35,7 +35,7 @@ from headend_contract.placeholders import is_placeholder, stands_for
 from headend_contract.tape import LIVE, Interaction, Request, Response, sized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from urllib3 import BaseHTTPResponse
 
@@ -59,12 +59,18 @@ class NotRecordedError(Exception):
     """A request was sent for which the tape that is played has no answer left.
 
     To a provider it is an error of its HTTP client that it cannot know.
+
+    Args:
+        request: what was sent.
+        apart: in what it differs from the nearest one that is left of the same method and path;
+            empty where there is none.
     """
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(
-            f"the recording has no answer left for {request.method} {_path_of(request.url)}"
-        )
+    def __init__(self, request: Request, apart: Sequence[str] = ()) -> None:
+        words = f"the recording has no answer left for {request.method} {_path_of(request.url)}"
+        if apart:
+            words += f"; it differs from the recorded one in {', '.join(apart)}"
+        super().__init__(words)
 
 
 @frozen
@@ -191,7 +197,7 @@ class _Cassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
                         self.play_counts[seen.index] += 1
                         seen.status = self._tape.interactions[seen.index].response.status
             if self._tape is not None and seen.index is None:
-                raise NotRecordedError(seen.request)
+                raise NotRecordedError(seen.request, self._nearest(self._tape, seen.request))
             return seen.index is not None
 
     def play_response(self, request: VcrRequest) -> dict[str, object]:
@@ -237,6 +243,31 @@ class _Cassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
                     indices.remove(index)
                     return index
         return None
+
+    def _nearest(self, tape: Tape, request: Request) -> Sequence[str]:
+        """Return in what a request differs from the one that is left and most like it."""
+        left = sorted(index for indices in self._waiting.values() for index in indices)
+        same = [
+            stored
+            for stored in (tape.interactions[index].request for index in left)
+            if _target(stored) == _target(request)
+        ]
+        return min((self._apart(stored, request) for stored in same), key=len, default=())
+
+    def _apart(self, stored: Request, sent: Request) -> list[str]:
+        """Name the fields in which two requests differ, and never what is in them."""
+        _, query, body = _parts(stored)
+        _, other_query, other_body = _parts(sent)
+        names = sorted({name for name, _ in {*query} ^ {*other_query}})
+        found = [f"{name} of the query" for name in names]
+        found += [
+            f"{where} of the body" if where else "the body"
+            for where in _fields_apart(body, other_body, self._as_compared)
+        ]
+        return found
+
+    def _as_compared(self, value: object) -> object:
+        return _MOMENT.sub("(a time)", str(value)) if self._moments else value
 
     def _are_made_up(self, pairs: Mapping[str, str]) -> bool:
         """Tell whether texts differ only as a placeholder does from one and the same secret."""
@@ -450,7 +481,27 @@ def _differences(stored: Request, sent: Request) -> dict[str, str] | None:
     return found
 
 
-def _parts(request: Request) -> tuple[object, object, object]:
+def _target(request: Request) -> tuple[str, str, str]:
+    return request.method.upper(), _host_of(request.url), _path_of(request.url)
+
+
+def _fields_apart(
+    one: object, other: object, compared: Callable[[object], object], where: str = ""
+) -> Iterator[str]:
+    """Return the paths of the fields in which two JSON values differ."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        if type(one) is not type(other) or compared(one) != compared(other):
+            yield where
+        return
+    for name in {**one, **other}:
+        path = f"{where}.{name}" if where else str(name)
+        if name in one and name in other:
+            yield from _fields_apart(one[name], other[name], compared, path)
+        else:
+            yield path
+
+
+def _parts(request: Request) -> tuple[list[str], list[tuple[str, str]], object]:
     parts = urlsplit(request.url)
     body: object
     try:

@@ -20,6 +20,7 @@ import json
 import re
 import tomllib
 from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -123,7 +124,11 @@ def _checked(
             problems.append(f"{where}: {error}")
             continue
         if one.id not in known:
-            problems.append(f"{where}: there is no check {one.id}; `headend contract list` has all")
+            close = get_close_matches(one.id.upper(), sorted(known), n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            problems.append(
+                f"{where}: there is no check {one.id}; {hint}`headend contract list` has all"
+            )
         if one.id in made:
             problems.append(f"{where}: {one.id} is there already")
         made[one.id] = one

@@ -202,6 +202,19 @@ def find_stale(
     return found
 
 
+def folder_of(provider: str | ProviderSpec, *, folder: Path | None = None) -> Path:
+    """Return the folder in which `record` keeps a provider's tapes.
+
+    Args:
+        provider: the name of an installed one, or its description.
+        folder: where its tapes are to be; without it where they are found, or would be made.
+
+    Raises:
+        PluginError: there is no such provider.
+    """
+    return _place(Subject.of(provider), folder).folder
+
+
 def _place(subject: Subject, folder: Path | None) -> Cassettes:
     if folder is not None:
         return Cassettes.at(folder, subject.name)

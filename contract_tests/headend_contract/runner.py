@@ -309,7 +309,7 @@ class ContractRun:
             outcome = _Outcome(Verdict.STALE, str(error))
         except Exception as error:  # noqa: BLE001  # a world that cannot be made stops no other
             verdict = Verdict.FAILED if self._is_providers(error) else Verdict.ERROR
-            outcome = _Outcome(verdict, _in_words(error), error)
+            outcome = _Outcome(verdict, self._in_words(error), error)
         # What one check made may come up in another: in a cache, or on the platform itself.
         self._secrets.update(dict.fromkeys(watch.secrets))
         if outcome.reason is None:
@@ -342,7 +342,7 @@ class ContractRun:
         provenance = world.provenance if sent else None
         if error is not None:
             verdict = Verdict.FAILED if self._is_providers(error) else Verdict.ERROR
-            reason = "; moreover ".join([_in_words(error), *problems])
+            reason = "; moreover ".join([self._in_words(error), *problems])
             return _Outcome(verdict, reason, error, provenance)
         if check.offline and sent:
             problems = [f"it sent {sent} requests where none is needed", *problems]
@@ -370,7 +370,9 @@ class ContractRun:
             )
         if not expected.covers(outcome.error, self._today):
             return evolve(
-                outcome, reason=f"{outcome.reason}; it was to raise {expected.raises} and {words}"
+                outcome,
+                reason=f"{outcome.reason}; it raised {type(outcome.error).__name__} and not "
+                f"{expected.raises}, and was {words}",
             )
         return evolve(outcome, verdict=Verdict.EXPECTED_FAILURE, reason=words)
 
@@ -381,6 +383,21 @@ class ContractRun:
         if isinstance(error, CheckFailedError | HeadendError | _TooLongError):
             return True
         return any(not _is_of_the_suite(module) for module in self._modules(error.__traceback__))
+
+    def _in_words(self, error: BaseException) -> str:
+        """Tell an error, the line of the plugin that it comes from, and that of the check."""
+        if isinstance(error, CheckFailedError | _TooLongError):
+            return str(error)
+        words = f"{type(error).__name__}: {error}"
+        if isinstance(error, BaseExceptionGroup):
+            words += f" ({'; '.join(map(self._in_words, error.exceptions))})"
+        plugin = None
+        # Errors of headend tell all of themselves, and are made in one place of a plugin.
+        if not isinstance(error, HeadendError) and self._subject.package != _SUITE:
+            plugin = _place(error.__traceback__, self._subject.package)
+        check = _place(error.__traceback__, f"{_SUITE}.checks")
+        places = [place for place in (plugin, check) if place is not None]
+        return f"{words} (at {', for '.join(places)})" if places else words
 
     def _modules(self, traceback: TracebackType | None) -> set[str]:
         """Name the modules of core, of the suite and of the plugin that a traceback goes through.
@@ -428,22 +445,12 @@ def _call_in_time(call: Callable[[], None], patience: float) -> BaseException | 
     return raised[0] if raised else None
 
 
-def _in_words(error: BaseException) -> str:
-    if isinstance(error, CheckFailedError | _TooLongError):
-        return str(error)
-    words = f"{type(error).__name__}: {error}"
-    if isinstance(error, BaseExceptionGroup):
-        words += f" ({'; '.join(map(_in_words, error.exceptions))})"
-    place = _place(error.__traceback__)
-    return words if place is None else f"{words} (at {place})"
-
-
-def _place(traceback: TracebackType | None) -> str | None:
-    """Tell where in the suite an error came through last: the line of the check."""
+def _place(traceback: TracebackType | None, package: str) -> str | None:
+    """Tell where in a package an error came through last."""
     place = None
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        if module.startswith(f"{_SUITE}.checks"):
+        if f"{module}.".startswith(f"{package}."):
             place = f"{module} line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     return place

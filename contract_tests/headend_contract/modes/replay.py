@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from headend.errors import PluginError
 from headend_contract.botocore_files import read_once
 from headend_contract.case import SentRequest
-from headend_contract.cassettes import find_cassettes
+from headend_contract.cassettes import NAME, find_cassettes
 from headend_contract.check import CONTRACT_VERSION, Mode
 from headend_contract.clock import START, ManualClock
 from headend_contract.deck import play
@@ -46,7 +46,7 @@ def replay_venue(subject: Subject, cassettes: Path | None = None) -> Iterator[Re
     """
     found = find_cassettes(subject, cassettes)
     if found is None:
-        where = "its package and ./cassettes" if cassettes is None else str(cassettes)
+        where = f"its package and ./{NAME}/{subject.name}" if cassettes is None else str(cassettes)
         raise PluginError(
             f"provider {subject.name} has no recordings for contract {CONTRACT_VERSION} in "
             f"{where}; `{_command(subject)}` makes them"

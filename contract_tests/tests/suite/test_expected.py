@@ -119,7 +119,8 @@ def test_two_places_are_one_too_many(install: Install) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("TEST-CHECK-001", "TEST-NONE-001", "there is no check TEST-NONE-001"),
+        ("TEST-CHECK-001", "XYZ", "there is no check XYZ; `headend contract list`"),
+        ("TEST-CHECK-001", "TEST-CHECK-01", "did you mean TEST-CHECK-001?"),
         ('id = "TEST-CHECK-001"\n', "", "id is missing"),
         ('kind = "upstream"', 'kind = "lazy"', "kind is one of not-implemented, upstream, never"),
         ('kind = "upstream"', "kind = 1", "kind is no text"),

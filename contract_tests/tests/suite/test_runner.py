@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
+from inspect import getsourcelines
 from pathlib import Path
 
 import httpx
@@ -108,7 +109,7 @@ class TestVerdict:
         assert result.verdict is Verdict.FAILED
         assert str(result.reason).startswith("StreamNotFoundError: ")
 
-    def test_whatever_a_provider_raises_is_a_failure(
+    def test_whatever_a_provider_raises_is_a_failure_with_the_line_of_the_provider(
         self, verdict_on: Decide, broken: ProviderSpec
     ) -> None:
         def asks(case: Case) -> None:
@@ -116,7 +117,9 @@ class TestVerdict:
 
         result = verdict_on(asks, run={"spec": broken})
 
-        assert (result.verdict, result.reason) == (Verdict.FAILED, "KeyError: 'b'")
+        line = getsourcelines(BrokenProvider.get_playback_url)[1] + 2
+        reason = f"KeyError: 'b' (at {__name__} line {line})"
+        assert (result.verdict, result.reason) == (Verdict.FAILED, reason)
 
     def test_what_the_check_itself_raises_is_an_error(self, verdict_on: Decide) -> None:
         def stumbles(case: Case) -> None:
@@ -224,7 +227,9 @@ class TestVerdict:
 
         result = verdict_on(lists, run={"spec": spec})
 
-        assert (result.verdict, result.reason) == (Verdict.FAILED, "KeyError: 'no platform'")
+        line = getsourcelines(no_platform)[1] + 2
+        reason = f"KeyError: 'no platform' (at {__name__} line {line})"
+        assert (result.verdict, result.reason) == (Verdict.FAILED, reason)
 
 
 def no_platform(**_arguments: object) -> object:
@@ -253,7 +258,10 @@ class TestExpectedFailures:
         result = verdict_on(complains, run={"expected": [evolve(EXPECTED, raises="KeyError")]})
 
         assert result.verdict is Verdict.FAILED
-        assert str(result.reason).startswith("the list is wrong; it was to raise KeyError")
+        assert result.reason == (
+            "the list is wrong; it raised CheckFailedError and not KeyError, and was expected to "
+            "fail (upstream): The platform is so."
+        )
 
     def test_a_pass_is_unexpected(self, verdict_on: Decide) -> None:
         assert verdict_on(lists, run={"expected": [EXPECTED]}).verdict is Verdict.UNEXPECTED_PASS

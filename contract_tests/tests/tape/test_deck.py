@@ -272,6 +272,36 @@ class TestMatching:
         assert self.matches(stored, sent, tape_of, provenance=LIVE)
         assert not self.matches(stored, sent, tape_of)
 
+    @pytest.mark.parametrize(
+        ("stored", "sent", "says"),
+        [
+            (b'{"a": {"b": 1, "c": 2}}', b'{"a": {"b": 3, "c": 2}}', "a.b of the body"),
+            (b'{"a": 1}', b'{"b": 1}', "a of the body, b of the body"),
+            (b'{"a": 1}', b"[1]", "the body"),
+        ],
+    )
+    def test_what_has_no_answer_says_in_which_fields_it_differs(
+        self, stored: bytes, sent: bytes, says: str, tape_of: Callable[..., Tape]
+    ) -> None:
+        tape = tape_of(
+            *(
+                Interaction(Request("POST", url, (), stored), Response(200, "OK"))
+                for url in ("http://a.example/x?page=1", "http://a.example/y?page=1")
+            )
+        )
+        with offline(), play(tape), httpx.Client(trust_env=False) as client:
+            with pytest.raises(NotRecordedError) as body_differs:
+                client.post("http://a.example/x?page=1", content=sent)
+            with pytest.raises(NotRecordedError) as query_differs:
+                client.post("http://a.example/x?page=2", content=stored)
+            with pytest.raises(NotRecordedError) as nothing_like_it:
+                client.post("http://a.example/z?page=1", content=stored)
+
+        differs = "; it differs from the recorded one in "
+        assert str(body_differs.value).endswith(f" POST /x{differs}{says}")
+        assert str(query_differs.value).endswith(f" POST /x{differs}page of the query")
+        assert str(nothing_like_it.value).endswith(" POST /z")
+
     @staticmethod
     def matches(
         stored: dict[str, Any], sent: dict[str, Any], tape_of: Callable[..., Tape], **label: str

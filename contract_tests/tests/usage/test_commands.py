@@ -156,6 +156,7 @@ def test_what_was_recorded_is_replayed_until_the_check_changes(
     refused = headend("contract", "run", "acme", "--only", LISTS, *place)
 
     assert (made.code, made.out.split()[:2]) == (0, ["recorded", LISTS])
+    assert made.out.endswith(f"; the recordings are in {tape.parent}\n")
     result = next(one for one in json.loads(replayed.out)["results"] if one["id"] == LISTS)
     assert (result["verdict"], result["mode"]) == ("passed", "replay")
     assert result["provenance"].startswith("simulator of headend-acme 1.0")

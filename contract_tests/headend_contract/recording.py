@@ -142,7 +142,9 @@ def record(
     subject = Subject.of(provider)
     known = all_checks() if checks is None else tuple(checks)
     cassettes = _place(subject, folder)
-    if mode is None:
+    if mode is not None:
+        mode = Mode(mode)  # a plain text is taken as well
+    else:
         mode = Mode.SIMULATOR if credentials(subject, environment) is None else Mode.LIVE
     selected = tuple(only)
     chosen = _chosen(known, selected)

@@ -122,7 +122,8 @@ def open_run(
     chosen = _choose(known, only)
     if expected is None:
         expected = load_expected_failures(subject, [one.id for one in known])
-    mode = mode or _default_mode(subject, cassettes)
+    # A plain text is taken as well: as no mode that is known, it would be asked of the platform.
+    mode = _default_mode(subject, cassettes) if mode is None else Mode(mode)
     with ExitStack() as stack:
         yield ContractRun(
             subject,

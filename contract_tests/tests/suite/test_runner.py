@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from inspect import getsourcelines
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -219,6 +220,18 @@ class TestVerdict:
         assert verdict_on(lambda case: case.truth()).verdict is Verdict.ERROR
         assert verdict_on(lambda case: case.faults.reset()).verdict is Verdict.ERROR
         assert verdict_on(lambda case: case.distribution).verdict is Verdict.ERROR
+
+    @pytest.mark.parametrize("mode", [Mode.SIMULATOR, cast("Mode", "simulator")])
+    def test_a_mode_may_be_a_plain_text(self, reference: ProviderSpec, mode: Mode) -> None:
+        report = check_provider(reference, mode=mode, only=["LIVE-LIST-001"])
+
+        (result,) = (one for one in report.results if one.id == "LIVE-LIST-001")
+        assert (report.mode, result.verdict) == (Mode.SIMULATOR, Verdict.PASSED)
+        assert str(result.provenance).startswith("simulator of ")
+
+    def test_a_text_that_is_no_mode_asks_nobody(self, reference: ProviderSpec) -> None:
+        with pytest.raises(ValueError, match="'simulated' is not a valid Mode"):
+            check_provider(reference, mode=cast("Mode", "simulated"))
 
     def test_a_simulator_that_cannot_be_made_is_a_failure(
         self, verdict_on: Decide, reference: ProviderSpec

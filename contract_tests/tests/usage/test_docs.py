@@ -116,7 +116,7 @@ def programs(page: str, language: str) -> list[str]:
 
 @pytest.mark.usefixtures("acme")
 def test_the_guides_statement_is_collected(run_pytest: Callable[..., Ran], project: Path) -> None:
-    statement, _ = programs("contract.md", "python")
+    statement, _, _ = programs("contract.md", "python")
     (project / "test_contract.py").write_text(statement, "utf-8")
 
     ran = run_pytest("--collect-only", "-q")
@@ -125,11 +125,29 @@ def test_the_guides_statement_is_collected(run_pytest: Callable[..., Ran], proje
 
 
 @pytest.mark.usefixtures("acme")
+def test_the_guides_two_tests_run_in_a_mode_of_their_own(
+    run_pytest: Callable[..., Ran], headend: Callable[..., Ran], project: Path
+) -> None:
+    """One check each only here."""
+    _, _, both = programs("contract.md", "python")
+    (project / "test_contract.py").write_text(both, "utf-8")
+    folder = str(project / "cassettes" / "acme")
+    only = ("--only", "LIVE-LIST-001")
+    assert headend("contract", "record", "acme", "--cassettes", folder, *only).code == 0
+
+    ran = run_pytest("-q", "-k", "LIVE-LIST-001")
+
+    others = f"partial; 1 passed, {len(all_checks()) - 1} not-run"
+    assert f"in replay mode: {others}" in ran.out
+    assert f"in simulator mode: {others}" in ran.out
+
+
+@pytest.mark.usefixtures("acme")
 def test_the_guides_program_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It runs a few checks only here; the whole is run elsewhere."""
-    _, program = programs("contract.md", "python")
+    _, program, _ = programs("contract.md", "python")
     import headend_contract.runner as runner
 
     def few(provider: str) -> Report:

@@ -143,3 +143,33 @@ def knows_the_watch_time(case: Case) -> None:
         told is None or watched / 2 <= told <= watched * 3 / 2,
         f"total_watch_time is {told} after three people watched for {_WHILE:g} s each",
     )
+
+
+@check(
+    "ANALYTICS-BITRATE-001",
+    "The bitrate is in bits per second",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="While an encoder pushes a show, current_bitrate is its bits per second, or None: not its "
+    "thousands of them.",
+    why="Platforms tell kilobits, hosts compare with the 2500000 that they told the encoder to "
+    "send.  A wrong unit is an alarm in every show, or never one.",
+    hint="Convert to bit/s where the answer is read.",
+)
+def knows_the_bitrate(case: Case) -> None:
+    """Push for some time."""
+    made = case.create()
+    push(case, made)
+    case.pass_time(_WHILE)
+    told = case.platform.get_analytics(made.stream_id).current_bitrate
+
+    expect(
+        told is None or _LEAST_BITRATE <= told <= _MOST_BITRATE,
+        f"current_bitrate is {told} while an encoder pushes, and no picture has so many bits per "
+        "second",
+    )
+
+
+_LEAST_BITRATE: Final = 32_000
+_MOST_BITRATE: Final = 200_000_000
+"""Bits per second between which there is every show; less is a telephone call."""

@@ -66,3 +66,15 @@ class MinutesForSeconds(ReferenceProvider):
         """Give minutes."""
         found = super().get_analytics(stream_id)
         return evolve(found, total_watch_time=(found.total_watch_time or 0) / 60)
+
+
+@known_bad("ANALYTICS-BITRATE-001", what="Its bitrate is in kilobits.")
+class KilobitsForBits(ReferenceProvider):
+    """Forgets the unit."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Give thousands of bits."""
+        found = super().get_analytics(stream_id)
+        if found.current_bitrate is None:
+            return found
+        return evolve(found, current_bitrate=found.current_bitrate // 1000)

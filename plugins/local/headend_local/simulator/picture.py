@@ -27,6 +27,9 @@ _DARKEST: Final = 16
 _BRIGHTEST: Final = 235
 _NO_COLOUR: Final = 128
 
+_FILLER: Final = b"\x0c" + b"\xff" * 2400 + b"\x80"
+"""A unit that decoders drop (7.3.2.7): without it a show has fewer bits than a telephone call."""
+
 
 class _Bits:
     """Writes the syntax elements of a NAL unit (7.2, 9.1)."""
@@ -109,5 +112,6 @@ def frame(number: int, milliseconds: int) -> Tag:
         number: its place among the frames of a push, from 0.
         milliseconds: when it is shown, from the start of the push.
     """
-    unit = _slice(number)
-    return Tag(VIDEO, milliseconds, b"\x17\x01\x00\x00\x00" + len(unit).to_bytes(4, "big") + unit)
+    units = (_slice(number), _FILLER)
+    body = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    return Tag(VIDEO, milliseconds, b"\x17\x01\x00\x00\x00" + body)

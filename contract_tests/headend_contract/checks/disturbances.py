@@ -9,13 +9,15 @@ from attrs import evolve
 
 from headend.plugin import HeadendError, PlatformError
 from headend_contract.check import CheckFailedError, expect
-from headend_contract.faults import answering, changing
+from headend_contract.faults import Fault, answering, changing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from headend_contract.case import Case, SentRequest
-    from headend_contract.faults import Answer, Fault
+    from headend_contract.faults import Answer
 
 _LONG: Final = 100
 """Requests; a script for so many is one for ever, as far as a check goes."""
@@ -41,6 +43,19 @@ def stranger(status: int) -> Fault:
     return answering(
         f"stranger-{status}", status, headers={"Content-Type": "text/html"}, body=_PAGE
     )
+
+
+def answering_elsewhere(status: int, path: str) -> Fault:
+    """Have requests pointed to a path, which is on the same server by another of its names."""
+
+    async def act(_app: ASGIApp, scope: Scope, _receive: Receive, send: Send) -> None:
+        port = scope["server"][1]
+        location = f"http://localhost:{port}{path}".encode()
+        headers = [(b"location", location), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    return Fault(f"elsewhere-{status}", "something points elsewhere", processed=False, act=act)
 
 
 def throttled(retry_after: str | None, status: int = 429) -> Fault:

@@ -36,7 +36,7 @@ class _Sending:
 
 
 @contextmanager
-def _watched_calls(clock: Clock) -> Iterator[list[_Sending]]:
+def watched_calls(clock: Clock) -> Iterator[list[_Sending]]:
     """Note every attempt that any `Calls` makes, until the block is left."""
     sendings: list[_Sending] = []
     original = Calls.run
@@ -80,7 +80,7 @@ def _live_and_end(case: Case) -> None:
 )
 def sends_by_the_policy(case: Case) -> None:
     """Count the requests of all operations on the wire and in the policy."""
-    with _watched_calls(case.clock) as sendings:
+    with watched_calls(case.clock) as sendings:
         _live_and_end(case)
 
     expect_equal(
@@ -101,7 +101,7 @@ def sends_by_the_policy(case: Case) -> None:
 def keeps_what_it_tells(case: Case) -> None:
     """Compare the limits of all operations with the facts."""
     told = case.facts.limits
-    with _watched_calls(case.clock) as sendings:
+    with watched_calls(case.clock) as sendings:
         _live_and_end(case)
     for sending in sendings:
         for kept in sending.operation.limits:
@@ -141,7 +141,7 @@ def keeps_the_limits(case: Case) -> None:
     """Read one live stream more often than a burst allows, and look at the moments."""
     if not case.facts.limits:
         not_applicable("it declares no rate limit")
-    with _watched_calls(case.clock) as sendings:
+    with watched_calls(case.clock) as sendings:
         made = case.create()
         case.platform.get_playback_url(made.stream_id)
     expect(

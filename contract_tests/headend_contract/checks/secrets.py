@@ -161,8 +161,8 @@ def addresses_no_secret(case: Case) -> None:
     "No error shows a secret, whatever the platform answers",
     level=Level.EXTENDED,
     needs_simulator=True,
-    rule="No error, none of its causes, and no traceback of it holds a credential, also where the "
-    "answer repeats the credentials of the request.",
+    rule="No error, none of its causes, no traceback of it, and nothing that is logged of it holds "
+    "a credential, also where the answer repeats the credentials of the request.",
     why="Errors go to pages, logs and error trackers.  Gateways and debug pages do repeat the "
     "request's headers.",
     hint="Quote of an answer only the platform's own code and sentence, mask the credentials in "
@@ -188,6 +188,7 @@ def tells_no_secret(case: Case) -> None:
             if isinstance(error, Exception):
                 for text in _told_by(error):
                     _expect_none(case, made, text, f"an error after an answer that is {fault.name}")
+            _expect_none(case, made, case.log, f"the log after an answer that is {fault.name}")
 
 
 def _headers_of(case: Case, call: Callable[[], object]) -> str:

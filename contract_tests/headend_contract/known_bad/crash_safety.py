@@ -183,7 +183,11 @@ class _RotatesOnce(Transport):
         )
 
 
-@known_bad("SAFE-ROTATE-001", what="Where the answer to a rotation is lost, the old key is given.")
+@known_bad(
+    "SAFE-ROTATE-001",
+    "ERROR-EVERY-001",
+    what="Where the answer to a rotation is lost, the old key is given.",
+)
 class GivesTheOldKey(OtherTransport):
     """Takes a rotation that failed for one that did not happen."""
 

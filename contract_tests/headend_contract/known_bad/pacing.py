@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 @known_bad_transport(
-    "PACE-POLICY-001", what="The health check begins with a request beside the policy."
+    "PACE-POLICY-001",
+    "PACE-POLICY-002",
+    what="The health check begins with a request beside the policy.",
 )
 class KnocksFirst(Transport):
     """Has a request of its own making."""

@@ -50,7 +50,11 @@ class DeclaresListingAsWrite(Transport):
         )
 
 
-@known_bad_transport("RETRY-READ-002", what="A read is tried twice below the policy.")
+@known_bad_transport(
+    "RETRY-READ-002",
+    "PACE-POLICY-002",
+    what="A read is tried twice below the policy.",
+)
 class RetriesBelowThePolicy(Transport):
     """Has left the HTTP client's own retries on."""
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("headend_contract.known_bad")
 
 
-@known_bad_transport("SECRET-LOG-001", what="The headers of requests are logged on DEBUG.")
+@known_bad_transport(
+    "SECRET-LOG-001", "SECRET-ERROR-001", what="The headers of requests are logged on DEBUG."
+)
 class LogsHeaders(Transport):
     """Was debugged once."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headend.plugin import Capability
 from headend_contract.check import Level, check, expect, expect_equal
@@ -67,3 +67,31 @@ def asks_for_many_at_once(case: Case) -> None:
 def asks_nothing_for_none(case: Case) -> None:
     """Ask for no live stream."""
     expect_equal(case.platform.get_analytics_many([]), [], "what get_analytics_many([]) returns")
+
+
+@check(
+    "BATCH-SIZE-001",
+    "The figures of many are those of all",
+    level=Level.EXTENDED,
+    requires=(Capability.BATCH_ANALYTICS,),
+    needs_simulator=True,
+    rule="get_analytics_many() of 101 live streams has 101 results, in the order asked.",
+    why="Platforms take so many ids at once and no more.  What is cut off there has no figures, "
+    "or those of another.",
+    hint="Ask in portions of what the platform takes, and put them together.",
+)
+def has_no_end(case: Case) -> None:
+    """Ask for more than platforms take at once."""
+    ids = [case.create().stream_id for _ in range(_MANY)]
+    case.pass_time(case.spec.settle_time)
+    found = [one.stream_id for one in case.platform.get_analytics_many(ids)]
+
+    expect(
+        found == ids,
+        f"get_analytics_many() of {len(ids)} live streams has {len(found)} results, and not those "
+        "of all, in the order asked",
+    )
+
+
+_MANY: Final = 101
+"""Live streams; more than platforms take at once."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from attrs import asdict
+from attrs import asdict, evolve
 
-from headend.plugin import StreamState
+from headend.plugin import LiveStream, StreamState
 from headend_contract.check import CheckFailedError, Level, check, expect, expect_equal
+from headend_contract.checks.disturbances import always, json_of
 from headend_contract.checks.steps import push, wait_for_lists
+from headend_contract.faults import changing
 
 if TYPE_CHECKING:
     from headend_contract.case import Case
+    from headend_contract.faults import Answer
 
 
 @check(
@@ -160,8 +165,11 @@ def lists_the_true_state(case: Case) -> None:
     )
 
 
-_STEPS: Final = (51, 101)
+_STEPS: Final = (51, 101, 201)
 """How many live streams there are while pages are looked for: more than common page sizes."""
+
+_PAGES: Final = 3
+"""Pages that a list has to have: who fetches one more than the first has not made a loop yet."""
 
 
 @check(
@@ -177,7 +185,7 @@ _STEPS: Final = (51, 101)
     "it is.",
 )
 def lists_all_pages(case: Case) -> None:
-    """Create until the list takes more requests than an empty one, and look for all."""
+    """Create until the list takes two requests more than an empty one, and look for all."""
     made: list[str] = []
     base = len(case.sent_by(lambda: list(case.platform.list_live_streams()))[1])
     for wanted in _STEPS:
@@ -192,5 +200,102 @@ def lists_all_pages(case: Case) -> None:
         expect_equal(
             len(set(made) - set(found)), 0, f"the number of {wanted} live streams not listed"
         )
-        if len(case.requests) - before > base:
+        if len(case.requests) - before >= base + _PAGES - 1:
             break
+
+
+@check(
+    "LIVE-LIST-008",
+    "The list has what others made",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="A live stream without the marker that headend puts on its own is in the list, with its "
+    "stream_id and no marker, and can be read; nothing is raised because of it.",
+    why="Most accounts have live streams that somebody made by hand.  One of them that breaks the "
+    "list takes all others with it; one that is left out is paid for, and reconcile() is silent.",
+    hint="Read what headend writes (marker, channel_id, metadata) with .get(): what is not there "
+    "is None.",
+)
+def lists_what_others_made(case: Case) -> None:
+    """Take a live stream's marker out of the answers, and list and read it."""
+    made = case.create()
+    kept = case.create().stream_id
+    wait_for_lists(case)
+    platform = case.platform
+    marker = platform.get_live_stream(made.stream_id).marker
+    if not marker:
+        raise CheckFailedError("a created live stream bears no marker")
+    by_hand = changing("made by hand", "it bears no marker", partial(_by_hand, marker=marker))
+    case.faults.script(always(by_hand))
+    listed, _ = case.sent_by(lambda: list(platform.list_live_streams()))
+    read, _ = case.sent_by(lambda: platform.get_live_stream(made.stream_id))
+    case.faults.script({})
+
+    for what, result in (("listing", listed), ("reading", read)):
+        expect(
+            not isinstance(result, Exception),
+            f"{what} raises {type(result).__name__} because of a live stream that somebody made by "
+            "hand",
+        )
+    assert isinstance(listed, list)
+    expect(
+        {made.stream_id, kept} <= {one.stream_id for one in listed},
+        "the list lacks a live stream that somebody made by hand, or another one because of it",
+    )
+    for one in (read, *listed):
+        if isinstance(one, LiveStream) and one.stream_id == made.stream_id:
+            expect(
+                not one.marker,
+                "a live stream that somebody made by hand is told to bear a marker",
+            )
+
+
+def _by_hand(answer: Answer, *, marker: str) -> Answer:
+    """Take the marker out of an answer, and leave all else."""
+    value = json_of(answer)
+    if value is None:
+        return answer
+    return evolve(answer, body=json.dumps(_without(value, marker)).encode())
+
+
+def _without(value: object, marker: str) -> object:
+    match value:
+        case dict():
+            return {name: _without(one, marker) for name, one in value.items() if one != marker}
+        case list():
+            return [_without(one, marker) for one in value]
+        case str():
+            # A platform's own field may bear the marker among other things.
+            return value.replace(marker, "x")
+        case _:
+            return value
+
+
+@check(
+    "LIVE-FIND-002",
+    "What was created can be found on every page",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="find_live_streams() finds a live stream by its marker, however many there are, be it "
+    "the first or the last that was made.",
+    why="A look at the first page works as long as there are few.  After that a creation whose "
+    "answer was lost is not found, and made a second time.",
+    hint="Go over list_live_streams(), or over all pages of a filtered list.",
+)
+def finds_on_every_page(case: Case) -> None:
+    """Create until the list takes more requests than an empty one; find the first and the last."""
+    base = len(case.sent_by(lambda: list(case.platform.list_live_streams()))[1])
+    made: list[str] = []
+    for wanted in _STEPS:
+        while len(made) < wanted:
+            made.append(case.create().stream_id)
+        wait_for_lists(case)
+        if len(case.sent_by(lambda: list(case.platform.list_live_streams()))[1]) > base:
+            break
+    for stream_id in (made[0], made[-1]):
+        marker = case.platform.get_live_stream(stream_id).marker or ""
+        found = case.provider.find_live_streams(marker, None)
+        expect(
+            stream_id in {one.stream_id for one in found},
+            f"a live stream is not found by its marker among {len(made)}",
+        )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headend.plugin import StreamAnalytics
 
 
-@known_bad("BATCH-ORDER-001", what="It returns figures in the platform's order.")
+@known_bad("BATCH-ORDER-001", "BATCH-SIZE-001", what="It returns figures in the platform's order.")
 class PlatformOrder(ReferenceProvider):
     """Leaves the answer as it comes."""
 
@@ -40,3 +40,12 @@ class AllForNone(ReferenceProvider):
         """Ask for all."""
         chosen = stream_ids or [one.stream_id for one in self.list_live_streams()]
         return super().get_analytics_many(chosen)
+
+
+@known_bad("BATCH-SIZE-001", what="It asks for the figures of fifty, and is done.")
+class FirstFifty(ReferenceProvider):
+    """Takes what one request may ask for."""
+
+    def get_analytics_many(self, stream_ids: Sequence[str]) -> Sequence[StreamAnalytics]:
+        """Leave the others out."""
+        return super().get_analytics_many(stream_ids[:50])

@@ -67,6 +67,7 @@ register(
     "BATCH-NONE-001",
     "BATCH-ORDER-001",
     "BATCH-REQUESTS-001",
+    "BATCH-SIZE-001",
     "CAPABILITY-WORKS-001",
     "LIVE-UNKNOWN-002",
     what="Measuring many is declared, and refused.",

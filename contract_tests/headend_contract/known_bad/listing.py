@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
-from headend.plugin import StreamState
+from headend.plugin import PlatformProtocolError, StreamState
 from headend_contract.known_bad import known_bad
 from headend_contract.reference.provider import LIST, ReferenceProvider
+from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from headend.plugin import EndResult, Fields, LiveStream, Operation
 
@@ -87,7 +88,7 @@ class ListsIdle(ReferenceProvider):
         return (evolve(one, state=StreamState.IDLE) for one in super().list_live_streams())
 
 
-@known_bad("LIVE-LIST-007", what="Its list ends with the first page.")
+@known_bad("LIVE-LIST-007", "LIVE-FIND-002", what="Its list ends with the first page.")
 class FirstPageOnly(ReferenceProvider):
     """Does not ask for further pages."""
 
@@ -97,6 +98,51 @@ class FirstPageOnly(ReferenceProvider):
         """Stop where the first page ends."""
         found = super().pages(operation, path, name, read)
         return islice(found, _PAGE) if operation is LIST else found
+
+
+@known_bad("LIVE-LIST-007", what="Its list ends with the second page.")
+class SecondPageLast(ReferenceProvider):
+    """Asks whether there is another page, but only once."""
+
+    def list_live_streams(self) -> Iterator[LiveStream]:
+        """Stop where the second page ends."""
+        return islice(super().list_live_streams(), 2 * _PAGE)
+
+
+@known_bad("LIVE-LIST-008", what="Its list leaves out what bears no marker.")
+class ListsItsOwnOnly(ReferenceProvider):
+    """Takes the account for its own."""
+
+    def list_live_streams(self) -> Iterator[LiveStream]:
+        """Leave the others out."""
+        return (one for one in super().list_live_streams() if one.marker)
+
+
+@known_bad("LIVE-LIST-008", what="It takes what bears no marker for a broken answer.")
+class WantsAMarker(ReferenceProvider):
+    """Reads what headend writes as if everybody did."""
+
+    def list_live_streams(self) -> Iterator[LiveStream]:
+        """Read all, or fail."""
+        for one in super().list_live_streams():
+            if one.marker is None:
+                raise PlatformProtocolError(
+                    "a live stream has no marker",
+                    provider=NAME,
+                    operation=LIST.name,
+                    request_sent=True,
+                )
+            yield one
+
+
+@known_bad("LIVE-FIND-002", what="It looks for a marker on the first page only.")
+class FindsOnTheFirstPage(ReferenceProvider):
+    """Spares itself the others."""
+
+    def find_live_streams(self, marker: str, name: str | None) -> Sequence[LiveStream]:  # noqa: ARG002  # names tell nothing that tags do not
+        """Look at the first page."""
+        listed = islice(self.list_live_streams(), _PAGE)
+        return [one for one in listed if one.marker == marker]
 
 
 _PAGE = 50

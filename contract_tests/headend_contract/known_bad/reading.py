@@ -20,7 +20,8 @@ from headend_contract.reference.wire import NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headend.plugin import StreamCredentials
+    from headend.plugin import CreateRequest, EndResult, ProviderContext, StreamCredentials
+    from headend_contract.reference.settings import ReferenceSettings
 
 
 @known_bad("LIVE-GET-001", what="Reading composes a playback URL of its own.")
@@ -72,6 +73,55 @@ class OtherPushUrlWhenRead(ReferenceProvider):
         """Add a slash."""
         found = super().get_credentials(stream_id)
         return evolve(found, rtmp_push_url=f"{found.rtmp_push_url}/")
+
+
+@known_bad(
+    "LIVE-CREDENTIALS-002",
+    "ERROR-ANSWER-001",
+    "ERROR-ANSWER-002",
+    what="It remembers the keys that it has seen.",
+)
+class RemembersKeys(ReferenceProvider):
+    """Spares itself a request."""
+
+    def __init__(self, settings: ReferenceSettings, context: ProviderContext) -> None:
+        super().__init__(settings, context)
+        self._seen: dict[str, StreamCredentials] = {}
+
+    def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
+        """Create, and remember."""
+        return self._remembered(super().create_live_stream(request))
+
+    def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
+        """Rotate, and remember."""
+        return self._remembered(super().rotate_stream_key(stream_id))
+
+    def get_credentials(self, stream_id: str) -> StreamCredentials:
+        """Ask for what is not remembered."""
+        return self._seen.get(stream_id) or super().get_credentials(stream_id)
+
+    def end_live_stream(self, stream_id: str, *, delete_recordings: bool) -> EndResult:
+        """End, and forget."""
+        self._seen.pop(stream_id, None)
+        return super().end_live_stream(stream_id, delete_recordings=delete_recordings)
+
+    def _remembered(self, made: StreamCredentials) -> StreamCredentials:
+        self._seen[made.stream_id] = made
+        return made
+
+
+@known_bad("LIVE-UNKNOWN-002", what="Among many it leaves out whose figures there are not.")
+class LeavesOutTheUnknown(ReferenceProvider):
+    """Takes what the platform has."""
+
+    def get_analytics_many(self, stream_ids: Sequence[str]) -> Sequence[StreamAnalytics]:
+        """Swallow the error, where there are others."""
+        try:
+            return super().get_analytics_many(stream_ids)
+        except StreamNotFoundError:
+            if len(stream_ids) == 1:
+                raise
+            return super().get_analytics_many(stream_ids[:-1])
 
 
 @known_bad("LIVE-UNKNOWN-001", what="It has empty figures of what does not exist.")

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from headend.plugin import Capability
 from headend_contract.check import Level, check, expect, expect_equal, not_applicable
-from headend_contract.checks.steps import wait_for_lists
+from headend_contract.checks.steps import push, wait_for_lists, wait_until_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,79 @@ def dates_the_creation(case: Case) -> None:
             stream.created_at is None or before - _ROUNDED <= stream.created_at <= after + _ROUNDED,
             f"created_at is {stream.created_at}, and the live stream was created at {after}",
         )
+
+
+@check(
+    "TIME-SESSION-001",
+    "A session is dated by when it was",
+    level=Level.EXTENDED,
+    requires=(Capability.SESSIONS,),
+    needs_simulator=True,
+    rule="started_at and ended_at of a session, in lists and of its own, lie between the encoder's "
+    "arrival and the moment at which they are read, and ended_at is not before it left.",
+    why="Hosts find a show's session, and what was wrong in it, by the time of the show.",
+    hint="Mind the zone and the unit: seconds or milliseconds, UTC or an offset.",
+)
+def dates_sessions(case: Case) -> None:
+    """Broadcast some time after the start, and read."""
+    case.pass_time(12_345)
+    made = case.create()
+    came = case.clock.now()
+    encoder = push(case, made)
+    case.pass_time(_SHOW)
+    left = case.clock.now()
+    encoder.leave()
+    wait_until_over(case)
+    (listed,) = case.platform.list_sessions(made.stream_id)
+    read = case.platform.get_session(made.stream_id, listed.session_id)
+    now = case.clock.now()
+    for one in (listed, read):
+        expect(
+            one.started_at is None or came - _MINUTE <= one.started_at <= left,
+            f"started_at is {one.started_at}, and the encoder came at {came}",
+        )
+        expect(
+            one.ended_at is None or left - _MINUTE <= one.ended_at <= now + _ROUNDED,
+            f"ended_at is {one.ended_at}, and the encoder left at {left}",
+        )
+
+
+@check(
+    "TIME-RECORDING-001",
+    "A recording is dated by when it was made",
+    level=Level.EXTENDED,
+    requires=(Capability.RECORDINGS,),
+    needs_simulator=True,
+    rule="created_at of a recording lies between the encoder's arrival and the moment at which it "
+    "is read.",
+    why="Hosts delete recordings by their age.  What is taken for older than it is goes too soon.",
+    hint="Mind the zone and the unit: seconds or milliseconds, UTC or an offset.",
+)
+def dates_recordings(case: Case) -> None:
+    """Broadcast some time after the start, and read."""
+    case.pass_time(12_345)
+    made = case.create()
+    came = case.clock.now()
+    encoder = push(case, made)
+    case.pass_time(_SHOW)
+    encoder.leave()
+    wait_until_over(case)
+    found = list(case.platform.list_recordings(made.stream_id))
+    now = case.clock.now()
+
+    expect(bool(found), "there is no recording of a broadcast, though recordings are declared")
+    for one in found:
+        expect(
+            one.created_at is None or came - _MINUTE <= one.created_at <= now + _ROUNDED,
+            f"created_at is {one.created_at}, and the encoder came at {came}; now it is {now}",
+        )
+
+
+_SHOW: Final = 120.0
+"""Seconds."""
+
+_MINUTE: Final = timedelta(minutes=1)
+"""Some platforms round the times of broadcasts to minutes."""
 
 
 @check(

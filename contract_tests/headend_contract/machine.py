@@ -371,6 +371,8 @@ class Machine(RuleBasedStateMachine):
         # What is still being recorded cannot be deleted on every platform.
         records = deletes and one.stream_id in model.true and model.true[one.stream_id].recordings
         result = self._value(done, *((ConflictError,) if records else ()))
+        if result is not None and one.stream_id in model.true:
+            model.fail(f"{done.words} said {result.outcome}, and it is still there")
         if result is not None and not done.disturbed:
             if result.outcome is not EndOutcome.ENDED:
                 model.fail(f"{done.words} said {result.outcome}, though it was there")

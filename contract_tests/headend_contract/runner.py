@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 60.0
 """Real seconds that one check may take."""
 
+_CLOSING: Final = 2.0
+"""Real seconds that closing may take what did not come to an end."""
+
 _LONGEST: Final = 2000
 """Characters of a reason."""
 
@@ -100,8 +103,8 @@ def open_run(
 
     Args:
         provider: the name of an installed one, or its description.
-        mode: where its answers come from; without it from recordings where it has some, else from
-            its simulator.
+        mode: where its answers come from; without it from recordings where it has some or a folder
+            of them is named, else from its simulator.
         only: ids of the checks to run, with ``*`` for any letters; without it all.
         cassettes: the folder of its recordings; without it where they are found by themselves.
         environment: variables that are other than the simulator says; in live mode all that there
@@ -156,7 +159,8 @@ def _choose(known: Sequence[Check], only: Iterable[str]) -> frozenset[Check]:
 def _default_mode(subject: Subject, cassettes: Path | None) -> Mode:
     from headend_contract.cassettes import find_cassettes
 
-    if find_cassettes(subject, cassettes) is not None:
+    # Who names a folder wants what is in it to be played, or to hear that it is not there.
+    if cassettes is not None or find_cassettes(subject) is not None:
         return Mode.REPLAY
     if subject.spec.simulator is not None:
         return Mode.SIMULATOR
@@ -330,6 +334,9 @@ class ContractRun:
             case.close()
 
         error = _call_in_time(run, self._patience)
+        if isinstance(error, _TooLongError):
+            world.left_behind()
+            _call_in_time(case.close, _CLOSING)
         if isinstance(error, NotRunError | StaleError):
             raise error
         sent = len(world.requests)

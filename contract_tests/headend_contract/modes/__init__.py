@@ -58,6 +58,9 @@ class World(ABC):
     def created(self, stream_id: str) -> None:  # noqa: B027  # as above
         """Be told that this live stream was created."""
 
+    def left_behind(self) -> None:  # noqa: B027  # as above
+        """Be told that the check did not come to an end, and may go on while others run."""
+
     def problems(self) -> Sequence[str]:
         """Return what went wrong outside of the check, in sentences, once all is closed."""
         return ()

@@ -21,7 +21,7 @@ from headend_contract.opening import process_environment, resolve
 from headend_contract.serving import RESET, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,7 +42,7 @@ _LINGER: Final = 2.0
 def simulator_venue(
     subject: Subject, *, environment: Mapping[str, str] | None = None
 ) -> Iterator[SimulatorVenue]:
-    """Serve simulated platforms of a provider, one after the other, at one address.
+    """Serve simulated platforms of a provider, one after the other.
 
     Args:
         subject: the provider.
@@ -54,16 +54,19 @@ def simulator_venue(
     if subject.spec.simulator is None:
         raise PluginError(f"provider {subject.name} has no simulator: {subject.origin} brings none")
     factory = cast("SimulatorFactory", resolve(subject.spec, subject.spec.simulator))
-    entrance = _Entrance()
     with (
         process_environment(_PROXIES, {}),
-        Served(entrance) as served,
+        ExitStack() as servers,
         TemporaryDirectory(prefix="headend-contract-") as folder,
     ):
+
+        def serve() -> tuple[_Entrance, Served]:
+            entrance = _Entrance()
+            return entrance, servers.enter_context(Served(entrance))
+
         yield SimulatorVenue(
             factory,
-            entrance,
-            served,
+            serve,
             folder=Path(folder),
             environment=environment or {},
             provenance=f"simulator of {subject.origin}",
@@ -76,16 +79,15 @@ class SimulatorVenue:
     def __init__(
         self,
         factory: SimulatorFactory,
-        entrance: _Entrance,
-        served: Served,
+        serve: Callable[[], tuple[_Entrance, Served]],
         *,
         folder: Path,
         environment: Mapping[str, str],
         provenance: str,
     ) -> None:
         self._factory = factory
-        self._entrance = entrance
-        self._served = served
+        self._serve = serve
+        self._entrance, self._served = serve()
         self._folder = folder
         self._environment = environment
         self._provenance = provenance
@@ -102,9 +104,10 @@ class SimulatorVenue:
             stack.callback(simulator.close)
             faults = FaultLayer(cast("ASGIApp", simulator))
             log = RequestLog(faults)
-            self._entrance.app = log
-            stack.callback(self._served.disconnect)
-            stack.callback(self._entrance.shut)
+            entrance, served = self._entrance, self._served
+            entrance.app = log
+            stack.callback(served.disconnect)
+            stack.callback(entrance.shut)
             yield SimulatorWorld(
                 simulator,
                 faults,
@@ -112,11 +115,16 @@ class SimulatorVenue:
                 clock=clock,
                 environment={
                     "HEADEND_DATA_DIR": str(self._folder / check.id),
-                    **simulator.environment(self._served.url),
+                    **simulator.environment(served.url),
                     **self._environment,
                 },
                 provenance=self._provenance,
+                move=self._move,
             )
+
+    def _move(self) -> None:
+        """Have the worlds to come at another address."""
+        self._entrance, self._served = self._serve()
 
 
 class SimulatorWorld(World):
@@ -133,6 +141,7 @@ class SimulatorWorld(World):
         clock: ManualClock,
         environment: Mapping[str, str],
         provenance: str,
+        move: Callable[[], None],
     ) -> None:
         self.simulator = simulator
         self.faults = faults
@@ -141,6 +150,11 @@ class SimulatorWorld(World):
         self.provenance = provenance
         self._manual = clock
         self._log = log
+        self._move = move
+
+    def left_behind(self) -> None:
+        """Leave the address to what goes on, so that it reaches no world that follows."""
+        self._move()
 
     @property
     def requests(self) -> tuple[SentRequest, ...]:

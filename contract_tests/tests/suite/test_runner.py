@@ -308,6 +308,31 @@ class TestBounds:
         assert [one.verdict for one in report.results] == [Verdict.FAILED, Verdict.PASSED]
         assert report.results[0].reason == "the check did not come to an end within 0.3 s"
 
+    def test_what_is_left_behind_sends_nothing_to_the_checks_that_follow(
+        self, run_on: Run, check_of: Callable[..., Check]
+    ) -> None:
+        over = threading.Event()
+
+        def asks_for_ever(case: Case) -> None:
+            platform = case.platform
+            while not over.is_set():
+                case.sent_by(platform.check_health)
+
+        def counts(case: Case) -> None:
+            for _ in range(5):
+                list(case.platform.list_live_streams())
+            paths = {one.path.rpartition("/")[2] for one in case.requests}
+            expect_equal(paths, {"inputs"}, "what is asked for")
+
+        try:
+            report = run_on(
+                check_of(asks_for_ever), check_of(counts, id="TEST-CHECK-002"), patience=1.5
+            )
+        finally:
+            over.set()
+
+        assert [one.verdict for one in report.results] == [Verdict.FAILED, Verdict.PASSED]
+
     def test_a_request_that_goes_on_after_the_end_is_a_failure(
         self, verdict_on: Decide, monkeypatch: pytest.MonkeyPatch
     ) -> None:

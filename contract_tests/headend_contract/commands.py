@@ -15,6 +15,7 @@ import click
 from headend.cli.output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from headend_contract.check import Check
@@ -65,10 +66,26 @@ def _cassettes_option(function: _Function) -> _Function:
     )(function)
 
 
+class _NewFile(click.Path):
+    """A file to be written at the end, in a folder that is there: a run is long to be in vain."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        folder = Path(value).parent
+        if not folder.is_dir():
+            self.fail(f"there is no folder '{folder}'.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _file_option(name: str, what: str) -> Callable[[_Function], _Function]:
-    return click.option(
-        name, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help=what
-    )
+    return click.option(name, metavar="FILE", type=_NewFile(), help=what)
 
 
 @contract_group.command("run", short_help="Run the contract on a provider.")

@@ -173,7 +173,7 @@ def find_stale(
     folder: Path | None = None,
     checks: Sequence[Check] | None = None,
 ) -> list[Stale]:
-    """Return the checks whose tapes are out of date, missing, or of no use, by their ids.
+    """Return the checks whose tapes are out of date or of no use, by their ids.
 
     Args:
         provider: the name of an installed one, or its description.
@@ -181,11 +181,16 @@ def find_stale(
         checks: what to look at in place of the contract's own checks.
 
     Raises:
-        PluginError: there is no such provider.
+        PluginError: there is no such provider, or it has no tapes.
     """
     subject = Subject.of(provider)
     known = {one.id: one for one in (all_checks() if checks is None else checks)}
     cassettes = _place(subject, folder)
+    if not cassettes.ids():
+        raise PluginError(
+            f"provider {subject.name} has no recordings in {cassettes.folder}; "
+            f"`headend contract record {subject.name}` makes them"
+        )
     found: list[Stale] = []
     for check_id in cassettes.ids():
         check = known.get(check_id)

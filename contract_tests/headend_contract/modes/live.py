@@ -81,9 +81,9 @@ def live_venue(
     """
     variables = credentials(subject, environment)
     if variables is None:
-        names = ", ".join(
-            info.env for info in describe_settings(subject.settings_class) if info.secret
-        )
+        secrets = [one for one in describe_settings(subject.settings_class) if one.secret]
+        needed = [one for one in secrets if one.required] or secrets
+        names = ", ".join(one.env for one in needed)
         raise ConfigurationError(
             f"there are no credentials for the platform of {subject.name}: set {names}"
         )

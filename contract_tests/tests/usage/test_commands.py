@@ -90,10 +90,13 @@ def test_a_program_gets_the_report_from_a_plain_function() -> None:
         (("run", "acme", "--only", "LIVE-NONE-001"), "`headend contract list` has all"),
         (("run", "acme", "--mode", "dream"), "'dream' is not one of"),
         (("run", "acme", "--mode", "replay"), "`headend contract record acme` makes them"),
+        (("run", "acme", "--cassettes", "nowhere"), "no recordings for contract 1 in nowhere"),
+        (("run", "acme", "--report", "nowhere/report.json"), "there is no folder 'nowhere'"),
         (("run", "acme", "--mode", "live"), "set REFERENCE_API_TOKEN"),
         (("run",), "Missing argument 'PROVIDER'"),
         (("explain", "LIVE-LOST-001"), "did you mean LIVE-LIST-001? `headend contract list` has"),
         (("record", "acme", "--check-stale", "--only", LISTS), "leave the others out"),
+        (("record", "acme", "--check-stale"), "`headend contract record acme` makes them"),
     ],
 )
 @pytest.mark.usefixtures("acme")

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -116,7 +117,12 @@ def declares_a_range(case: Case) -> None:
 def is_typed(case: Case) -> None:
     """Look for the file."""
     package = case.spec.factory.partition(":")[0].partition(".")[0]
+    found = find_spec(package)
 
+    expect(
+        found is not None and found.submodule_search_locations is not None,
+        f"{package} is a single module, which can have no py.typed: make a package of it",
+    )
     expect(files(package).joinpath("py.typed").is_file(), f"the package {package} has no py.typed")
 
 

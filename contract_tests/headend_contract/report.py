@@ -27,6 +27,10 @@ EXIT_FAILED: Final = 7
 """Exit codes of a command that ran the suite: conforming, a fault of the suite's own, failed."""
 
 
+NOT_CHOSEN: Final = ("it was not chosen", "pytest left it out")
+"""Why a check was not run that could have been: by the suite's own choice of words, or pytest's."""
+
+
 class Verdict(StrEnum):
     """What became of a check."""
 
@@ -182,8 +186,12 @@ class Report:
 
     @property
     def command(self) -> str:
-        """What makes the same run again."""
-        return f"headend contract run {self.provider} --mode {self.mode}"
+        """What makes the same run again, with the same checks."""
+        command = f"headend contract run {self.provider} --mode {self.mode}"
+        if not any(one.reason in NOT_CHOSEN for one in self.results):
+            return command
+        chosen = [one.id for one in self.results if one.reason not in NOT_CHOSEN]
+        return " ".join([command, *(f"--only {one}" for one in chosen)])
 
     def to_json(self) -> str:
         """Return the report as JSON, with a line feed at the end."""

@@ -26,7 +26,7 @@ from headend_contract.check import (
 from headend_contract.expected import load_expected_failures
 from headend_contract.modes import NotRunError, StaleError
 from headend_contract.opening import process_environment
-from headend_contract.report import Report, Result, Verdict
+from headend_contract.report import NOT_CHOSEN, Report, Result, Verdict
 from headend_contract.subject import Subject
 from headend_contract.watching import Watch, masked
 
@@ -245,7 +245,7 @@ class ContractRun:
         started = perf_counter()
         reason = self._why_not_applicable(check)
         if check not in self._chosen:
-            outcome = _Outcome(Verdict.NOT_RUN, "it was not chosen")
+            outcome = _Outcome(Verdict.NOT_RUN, NOT_CHOSEN[0])
         elif reason is not None:
             outcome = _Outcome(Verdict.NOT_APPLICABLE, reason)
         elif self.mode not in check.modes:

@@ -22,7 +22,7 @@ from headend.errors import ConfigurationError, HeadendError
 from headend_contract.check import Mode
 from headend_contract.explain import explain_result
 from headend_contract.pytest_plugin import CASSETTES, MODE, PROVIDER
-from headend_contract.report import Result, Verdict
+from headend_contract.report import NOT_CHOSEN, Result, Verdict
 from headend_contract.runner import open_run
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _left_out(check: Check, mode: Mode) -> Result:
         modes=tuple(sorted(check.modes)),
         provisional=check.provisional,
         verdict=Verdict.NOT_RUN,
-        reason="pytest left it out",
+        reason=NOT_CHOSEN[1],
         seconds=0.0,
         mode=mode,
         provenance=None,

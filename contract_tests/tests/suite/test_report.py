@@ -52,6 +52,15 @@ def report_of(core: list[Verdict], extended: list[Verdict], mode: Mode = Mode.SI
     return evolve(REPORT, mode=mode, results=numbered)
 
 
+def test_the_command_makes_a_part_of_a_run_again_as_the_part_that_it_was() -> None:
+    whole = report_of([Verdict.PASSED, Verdict.PASSED], [])
+    left_out = evolve(whole.results[1], verdict=Verdict.NOT_RUN, reason="it was not chosen")
+    part = evolve(whole, results=(whole.results[0], left_out))
+
+    assert whole.command == "headend contract run acme --mode simulator"
+    assert part.command == f"{whole.command} --only TEST-CHECK-001"
+
+
 class TestLevel:
     """How far a provider fulfils the contract, and what a command exits with."""
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
-import sys
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,6 +16,7 @@ from headend.push import PatternSource, Push
 from headend.rtmp.connection import PublishConnection
 from headend.rtmp.errors import PublishRefusedError, RtmpError
 from headend_contract.media import PlatformMedia
+from headend_contract.process import running_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,27 +31,14 @@ PATIENCE = 15.0
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[headend.StreamingPlatform]:
     """The provider of a media server that runs in a process of its own."""
     folder = tmp_path_factory.mktemp("server")
-    with ExitStack() as stack:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "headend", "server"),
-                *("--rtmp-port=0", "--http-port=0", f"--data-dir={folder}"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert process.stdout is not None
-        stack.enter_context(process)
-        stack.callback(process.terminate)
-        environment = json.loads(process.stdout.readline())["environment"]
-        token = (folder / "token").read_text().strip()
-        yield stack.enter_context(
-            headend.open(
-                "local",
-                settings={"url": environment["HEADEND_LOCAL_URL"], "token": token},
-                database=None,
-            )
-        )
+    line = f"headend server --rtmp-port 0 --http-port 0 --data-dir '{folder}'"
+    with running_command(line, {}) as server:
+        settings = {
+            "url": server.environment["HEADEND_LOCAL_URL"],
+            "token": (folder / "token").read_text().strip(),
+        }
+        with headend.open("local", settings=settings, database=None) as opened:
+            yield opened
 
 
 @pytest.fixture

@@ -6,18 +6,10 @@ Everything runs in processes of its own: the media server, the simulator, each c
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -30,90 +22,18 @@ from headend.push import HlsViewer, PatternSource, Push
 from headend.rtmp import PublishConnection
 from headend.settings import describe_settings
 from headend_cloudflare.settings import CloudflareOptions, CloudflareSettings
+from headend_contract.documented import Page
+from headend_contract.process import (
+    eventually,
+    run_command,
+    run_program,
+    running_command,
+    value_of_command,
+)
 
-PAGE = (Path(__file__).parents[3] / "docs" / "cloudflare.md").read_text(encoding="utf-8")
+PAGE = Page.read(Path(__file__).parents[3] / "docs" / "cloudflare.md")
 
 Environment = Mapping[str, str]
-T = TypeVar("T")
-
-
-def part(title: str) -> str:
-    """Return what the page has below a heading."""
-    found = re.search(rf"^#+ {title}\n(.*?)(?=^#)", PAGE, re.DOTALL | re.MULTILINE)
-    assert found, title
-    return found[1]
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-def commands(text: str) -> list[str]:
-    return [line for block in blocks(text, "console") for line in block.splitlines()]
-
-
-def typed(line: str) -> list[str]:
-    """Return a command as a process, with this interpreter's `headend`."""
-    program, *arguments = shlex.split(line)
-    assert program == "headend"
-    return [sys.executable, "-m", "headend", *arguments]
-
-
-@contextmanager
-def running(line: str, environment: Environment) -> Iterator[dict[str, object]]:
-    """Run a command that stays, and give the JSON line that it prints when it is ready."""
-    process = subprocess.Popen(
-        typed(line),
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    stuck = threading.Timer(30, process.kill)
-    stuck.start()
-    try:
-        ready = process.stdout.readline()
-        stuck.cancel()
-        assert ready, process.communicate()[1]
-        yield json.loads(ready)
-        assert process.poll() is None, process.communicate()[1]
-    finally:
-        stuck.cancel()
-        process.send_signal(signal.SIGINT)
-        try:
-            _, said = process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
-    assert process.returncode == 0, said
-
-
-def environment_of(ready: Mapping[str, object]) -> Environment:
-    environment = ready["environment"]
-    assert isinstance(environment, dict)
-    return environment
-
-
-def headend_command(line: str, environment: Environment) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        typed(line),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def value_of(line: str, environment: Environment) -> dict[str, object]:
-    """Run a command with ``--json`` and return the one value that it prints."""
-    done = headend_command(f"{line} --json", environment)
-    assert done.returncode == 0, done.stderr
-    value = json.loads(done.stdout)
-    assert isinstance(value, dict)
-    return value
 
 
 # ---------------------------------------------------------------------- without an account
@@ -122,19 +42,19 @@ def value_of(line: str, environment: Environment) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The simulator as the page has it started, and the variables that it says to set."""
-    line, *_ = commands(part("Try it without an account"))
+    line, *_ = PAGE.part("Try it without an account").commands
     folder = str(tmp_path_factory.mktemp("newcomer"))
-    with running(f"{line} --port 0", {"HEADEND_DATA_DIR": folder}) as ready:
-        assert ready["provider"] == "cloudflare"
-        yield {**environment_of(ready), "HEADEND_DATA_DIR": folder}
+    with running_command(f"{line} --port 0", {"HEADEND_DATA_DIR": folder}) as running:
+        assert running.ready["provider"] == "cloudflare"
+        yield {**running.environment, "HEADEND_DATA_DIR": folder}
 
 
 def test_what_the_page_has_typed_works_from_the_first_line_to_the_last(simulator):
-    start, *lines = commands(part("Try it without an account"))
+    start, *lines = PAGE.part("Try it without an account").commands
     assert start == "headend simulate cloudflare"
     stream_id = ""
     for line in lines:
-        done = headend_command(line.replace("STREAM_ID", stream_id), simulator)
+        done = run_command(line.replace("STREAM_ID", stream_id), simulator)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         if line.startswith("headend create"):
             found = re.search(r"\b[0-9a-f]{32}\b", done.stdout)
@@ -148,11 +68,11 @@ def test_what_the_page_has_typed_works_from_the_first_line_to_the_last(simulator
         "analytics",
         "end",
     ]
-    assert headend_command(f"headend show {stream_id}", simulator).returncode == 3
+    assert run_command(f"headend show {stream_id}", simulator).returncode == 3
 
 
 def test_a_program_gets_the_same_values(simulator):
-    made = value_of("headend create 42 --provider cloudflare", simulator)
+    made = value_of_command("headend create 42 --provider cloudflare", simulator)
     stream_id = made["stream_id"]
     customer_url = simulator["CLOUDFLARE_STREAM_API_URL"].removesuffix("/client/v4")
     assert made["stream_key"] is None
@@ -160,19 +80,19 @@ def test_a_program_gets_the_same_values(simulator):
     assert str(made["playback_url"]).startswith(f"{customer_url}/customer-")
     assert str(made["playback_url"]).endswith(f"/{stream_id}/manifest/video.m3u8")
 
-    figures = value_of(f"headend analytics {stream_id} --provider cloudflare", simulator)
+    figures = value_of_command(f"headend analytics {stream_id} --provider cloudflare", simulator)
     assert figures["viewer_count"] == 0
     unknown = figures["unknown"]
     assert isinstance(unknown, dict)
     assert set(unknown) == {"current_bitrate", "peak_viewers", "total_watch_time"}
 
-    ended = value_of(f"headend end {stream_id} --provider cloudflare", simulator)
+    ended = value_of_command(f"headend end {stream_id} --provider cloudflare", simulator)
     assert (ended["outcome"], ended["recordings_kept"]) == ("ended", [])
 
 
 def test_a_wrong_token_is_refused_and_not_shown(simulator):
     wrong = {**simulator, "CLOUDFLARE_STREAM_API_TOKEN": "planted" + "x" * 33}
-    done = headend_command("headend create 42 --provider cloudflare --json", wrong)
+    done = run_command("headend create 42 --provider cloudflare --json", wrong)
 
     assert (done.returncode, done.stdout) == (4, "")
     assert "CLOUDFLARE_STREAM_API_TOKEN" in done.stderr
@@ -189,17 +109,19 @@ SMALL = EncodingPreset(
 @pytest.fixture(scope="module")
 def with_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The local server and the simulator before it, as the page has them started."""
-    server_line, simulator_line = commands(part("With a picture"))
+    server_line, simulator_line = PAGE.part("With a picture").commands
     assert (server_line, simulator_line) == (
         "headend server",
         "headend simulate cloudflare --media local",
     )
     folder = {"HEADEND_DATA_DIR": str(tmp_path_factory.mktemp("pictures"))}
     with (
-        running(f"{server_line} --rtmp-port 0 --http-port 0", folder) as server,
-        running(f"{simulator_line} --port 0", {**folder, **server["environment"]}) as simulator,
+        running_command(f"{server_line} --rtmp-port 0 --http-port 0", folder) as server,
+        running_command(
+            f"{simulator_line} --port 0", {**folder, **server.environment}
+        ) as simulator,
     ):
-        yield {**environment_of(simulator), **folder}
+        yield {**simulator.environment, **folder}
 
 
 @pytest.fixture
@@ -239,16 +161,8 @@ def test_a_pushed_test_picture_plays_at_the_address_that_the_plugin_gives():
 
 
 def test_the_pages_program_pushes_and_plays(with_pictures):
-    program, *_ = blocks(part("With a picture"), "python")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **with_pictures},
-        input="\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    program, *_ = PAGE.part("With a picture").blocks("python")
+    done = run_program(program, with_pictures, typed="\n")
     assert done.returncode == 0, done.stderr
     url, state, *_, outcome = done.stdout.split()
     assert url.endswith("/manifest/video.m3u8")
@@ -260,31 +174,22 @@ def look(url: str) -> Response:
     return fetch(url, timeout=10, max_bytes=1 << 20, headers={"User-Agent": "Mozilla/5.0"})
 
 
-def eventually(find: Callable[[], T | None], what: str, within: float = 15.0) -> T:
-    """Wait until there is something, and return it."""
-    pause = threading.Event()
-    deadline = time.monotonic() + within
-    while (found := find()) is None:
-        assert time.monotonic() < deadline, f"within {within} s: {what}"
-        pause.wait(0.05)
-    return found
-
-
 # ---------------------------------------------------------------------- the rest of the page
 
 
 def test_the_page_names_every_setting_and_every_option():
     variables = [one.env for one in describe_settings(CloudflareSettings)]
-    named = re.findall(r"`(CLOUDFLARE_[A-Z_]+)`", part("Set it up"))
+    named = re.findall(r"`(CLOUDFLARE_[A-Z_]+)`", PAGE.part("Set it up").text)
     assert sorted(set(named)) == sorted(variables)
 
     options = [one.name for one in fields(CloudflareOptions)]
-    rows = re.findall(r"^\| `([a-z_]+)` \|", part("What each operation does"), re.MULTILINE)
+    listed = PAGE.part("What each operation does").text
+    rows = re.findall(r"^\| `([a-z_]+)` \|", listed, re.MULTILINE)
     assert rows == options
 
 
 def test_the_pages_receiver_takes_a_genuine_event_and_no_other():
-    program, *_ = blocks(part("Events"), "python")
+    program, *_ = PAGE.part("Events").blocks("python")
     names: dict[str, Any] = {}
     exec(program, names)
     settings = {

@@ -8,16 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from attrs import fields
@@ -27,96 +22,21 @@ from headend.presets import EncodingPreset
 from headend.push import HlsViewer, PatternSource, Push
 from headend.rtmp import PublishConnection
 from headend.settings import describe_settings
+from headend_contract.documented import Page
+from headend_contract.process import (
+    eventually,
+    run_command,
+    run_program,
+    running_command,
+    value_of_command,
+)
 from headend_ivs.event_kinds import KINDS
 from headend_ivs.facts import FACTS, REGIONS
 from headend_ivs.settings import IvsOptions, IvsSettings
 
-PAGE = (Path(__file__).parents[3] / "docs" / "ivs.md").read_text(encoding="utf-8")
+PAGE = Page.read(Path(__file__).parents[3] / "docs" / "ivs.md")
 
 Environment = Mapping[str, str]
-T = TypeVar("T")
-
-
-def part(title: str) -> str:
-    """Return what the page has below a heading."""
-    found = re.search(rf"^#+ {title}\n(.*?)(?=^#)", f"{PAGE}\n#", re.DOTALL | re.MULTILINE)
-    assert found, title
-    return found[1]
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-def commands(text: str) -> list[str]:
-    return [line for block in blocks(text, "console") for line in block.splitlines()]
-
-
-def typed(line: str) -> list[str]:
-    """Return a command as a process, with this interpreter's `headend`."""
-    program, *arguments = shlex.split(line)
-    assert program == "headend"
-    return [sys.executable, "-m", "headend", *arguments]
-
-
-@contextmanager
-def running(line: str, environment: Environment) -> Iterator[dict[str, object]]:
-    """Run a command that stays, and give the JSON line that it prints when it is ready."""
-    process = subprocess.Popen(
-        typed(line),
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    stuck = threading.Timer(30, process.kill)
-    stuck.start()
-    try:
-        ready = process.stdout.readline()
-        stuck.cancel()
-        assert ready, process.communicate()[1]
-        yield json.loads(ready)
-        assert process.poll() is None, process.communicate()[1]
-    finally:
-        stuck.cancel()
-        process.send_signal(signal.SIGINT)
-        try:
-            _, said = process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
-    assert process.returncode == 0, said
-
-
-def environment_of(ready: Mapping[str, object]) -> Environment:
-    environment = ready["environment"]
-    assert isinstance(environment, dict)
-    return environment
-
-
-def headend_command(
-    line: str, environment: Environment, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        typed(line),
-        env={**os.environ, **environment},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def value_of(line: str, environment: Environment) -> dict[str, object]:
-    """Run a command with ``--json`` and return the one value that it prints."""
-    done = headend_command(f"{line} --json", environment)
-    assert done.returncode == 0, done.stderr
-    value = json.loads(done.stdout)
-    assert isinstance(value, dict)
-    return value
 
 
 # ---------------------------------------------------------------------- without an account
@@ -125,20 +45,20 @@ def value_of(line: str, environment: Environment) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The simulator as the page has it started, and the variables that it says to set."""
-    line, *_ = commands(part("Try it without an account"))
+    line, *_ = PAGE.part("Try it without an account").commands
     folder = str(tmp_path_factory.mktemp("newcomer"))
-    with running(f"{line} --port 0", {"HEADEND_DATA_DIR": folder}) as ready:
-        assert ready["provider"] == "aws-ivs"
-        yield {**environment_of(ready), "HEADEND_DATA_DIR": folder}
+    with running_command(f"{line} --port 0", {"HEADEND_DATA_DIR": folder}) as running:
+        assert running.ready["provider"] == "aws-ivs"
+        yield {**running.environment, "HEADEND_DATA_DIR": folder}
 
 
 def test_what_the_page_has_typed_works_from_the_first_line_to_the_last(simulator):
-    start, *lines = commands(part("Try it without an account"))
+    start, *lines = PAGE.part("Try it without an account").commands
     assert start == "headend simulate aws-ivs"
     stream_id = ""
     said = {}
     for line in lines:
-        done = headend_command(line.replace("STREAM_ID", stream_id), simulator)
+        done = run_command(line.replace("STREAM_ID", stream_id), simulator)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         said[line.split()[1]] = done.stdout
         if line.startswith("headend create"):
@@ -147,17 +67,17 @@ def test_what_the_page_has_typed_works_from_the_first_line_to_the_last(simulator
             stream_id = found[0]
     assert [*said] == ["check", "create", "show", "analytics", "list", "end"]
     assert re.search(r"arn:aws:iam::[0-9]{12}:user/\w+ may .* in us-west-2", said["check"])
-    assert headend_command(f"headend show {stream_id}", simulator).returncode == 3
+    assert run_command(f"headend show {stream_id}", simulator).returncode == 3
 
 
 def test_a_program_gets_the_same_values(simulator):
-    made = value_of("headend create 42 --provider aws-ivs", simulator)
+    made = value_of_command("headend create 42 --provider aws-ivs", simulator)
     stream_id = str(made["stream_id"])
     assert made["stream_key"] is None
     assert re.fullmatch(r"rtmps://[a-z0-9.-]+:443/app/", str(made["rtmp_push_url"]))
     assert re.fullmatch(r"https://\S+\.channel\.\w+\.m3u8", str(made["playback_url"]))
 
-    figures = value_of(f"headend analytics {stream_id} --provider aws-ivs", simulator)
+    figures = value_of_command(f"headend analytics {stream_id} --provider aws-ivs", simulator)
     unknown = figures["unknown"]
     assert isinstance(unknown, dict)
     assert set(unknown) == {
@@ -167,13 +87,13 @@ def test_a_program_gets_the_same_values(simulator):
         "total_watch_time",
     }
 
-    ended = value_of(f"headend end {stream_id} --provider aws-ivs", simulator)
+    ended = value_of_command(f"headend end {stream_id} --provider aws-ivs", simulator)
     assert (ended["outcome"], ended["recordings_kept"]) == ("ended", [])
 
 
 def test_a_wrong_secret_is_refused_and_not_shown(simulator):
     wrong = {**simulator, "AWS_IVS_SECRET_ACCESS_KEY": "planted" + "x" * 33}
-    done = headend_command("headend create 42 --provider aws-ivs --json", wrong)
+    done = run_command("headend create 42 --provider aws-ivs --json", wrong)
 
     assert (done.returncode, done.stdout) == (4, "")
     assert "AWS_IVS_SECRET_ACCESS_KEY" in done.stderr
@@ -182,24 +102,24 @@ def test_a_wrong_secret_is_refused_and_not_shown(simulator):
 
 def test_half_an_access_key_is_told_before_anything_is_sent(simulator):
     half = {**simulator, "AWS_IVS_SECRET_ACCESS_KEY": ""}
-    done = headend_command("headend check --provider aws-ivs", half)
+    done = run_command("headend check --provider aws-ivs", half)
 
     assert done.returncode == 2
     assert "AWS_IVS_SECRET_ACCESS_KEY" in done.stderr + done.stdout
 
 
 def test_playback_keys_are_made_listed_and_deleted_and_sign(simulator, tmp_path):
-    lines = commands(part("Signed playback"))
+    lines = PAGE.part("Signed playback").commands
     create, listing, delete = (line.split()[1:3] for line in lines)
     assert (create, listing, delete) == (
         ["ivs-playback-key", "create"],
         ["ivs-playback-key", "list"],
         ["ivs-playback-key", "delete"],
     )
-    made = headend_command(lines[0], simulator, tmp_path)
+    made = run_command(lines[0], simulator, folder=tmp_path)
     assert made.returncode == 0, made.stderr
     (arn,) = re.findall(r"arn:aws:ivs:us-west-2:[0-9]{12}:playback-key/\w+", made.stdout)
-    assert arn in headend_command(lines[1], simulator, tmp_path).stdout
+    assert arn in run_command(lines[1], simulator, folder=tmp_path).stdout
 
     (export,) = [line for line in made.stderr.splitlines() if line.startswith("export ")]
     program = """
@@ -221,18 +141,11 @@ with headend.open("aws-ivs") as platform:
     )
     assert signed.stdout == "True\n", signed.stderr
 
-    native = blocks(part("Signed playback"), "python")[0]
-    shown = subprocess.run(
-        [sys.executable, "-c", native],
-        env={**os.environ, **simulator},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    native = PAGE.part("Signed playback").blocks("python")[0]
+    shown = run_program(native, simulator)
     assert shown.stdout == f"{arn} web-site\n", shown.stderr
 
-    gone = headend_command(lines[2].replace("KEY_ARN", arn), simulator, tmp_path)
+    gone = run_command(lines[2].replace("KEY_ARN", arn), simulator, folder=tmp_path)
     assert gone.returncode == 0, gone.stderr
 
 
@@ -246,17 +159,19 @@ SMALL = EncodingPreset(
 @pytest.fixture(scope="module")
 def with_pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The local server and the simulator before it, as the page has them started."""
-    server_line, simulator_line = commands(part("With a picture"))
+    server_line, simulator_line = PAGE.part("With a picture").commands
     assert (server_line, simulator_line) == (
         "headend server",
         "headend simulate aws-ivs --media local",
     )
     folder = {"HEADEND_DATA_DIR": str(tmp_path_factory.mktemp("pictures"))}
     with (
-        running(f"{server_line} --rtmp-port 0 --http-port 0", folder) as server,
-        running(f"{simulator_line} --port 0", {**folder, **server["environment"]}) as simulator,
+        running_command(f"{server_line} --rtmp-port 0 --http-port 0", folder) as server,
+        running_command(
+            f"{simulator_line} --port 0", {**folder, **server.environment}
+        ) as simulator,
     ):
-        yield {**environment_of(simulator), **folder}
+        yield {**simulator.environment, **folder}
 
 
 @pytest.fixture
@@ -292,30 +207,12 @@ def test_a_pushed_test_picture_plays_at_the_address_that_the_plugin_gives():
 
 
 def test_the_pages_program_pushes_and_plays(with_pictures):
-    program, *_ = blocks(part("With a picture"), "python")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **with_pictures},
-        input="\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    program, *_ = PAGE.part("With a picture").blocks("python")
+    done = run_program(program, with_pictures, typed="\n")
     assert done.returncode == 0, done.stderr
     url, state, *_, outcome = done.stdout.split()
     assert url.endswith(".m3u8")
     assert (state, outcome) == ("live", "ended")
-
-
-def eventually(find: Callable[[], T | None], what: str, within: float = 15.0) -> T:
-    """Wait until there is something, and return it."""
-    pause = threading.Event()
-    deadline = time.monotonic() + within
-    while (found := find()) is None:
-        assert time.monotonic() < deadline, f"within {within} s: {what}"
-        pause.wait(0.05)
-    return found
 
 
 # ---------------------------------------------------------------------- the rest of the page
@@ -323,19 +220,20 @@ def eventually(find: Callable[[], T | None], what: str, within: float = 15.0) ->
 
 def test_the_page_names_every_setting_every_option_and_every_region():
     variables = [one.env for one in describe_settings(IvsSettings)]
-    named = re.findall(r"`(AWS_IVS_[A-Z_]+)`", part("Set it up"))
+    named = re.findall(r"`(AWS_IVS_[A-Z_]+)`", PAGE.part("Set it up").text)
     assert sorted(set(named)) == sorted(variables)
 
     options = [one.name for one in fields(IvsOptions)]
-    rows = re.findall(r"^\| `([a-z_]+)` \|", part("What each operation does"), re.MULTILINE)
+    listed = PAGE.part("What each operation does").text
+    rows = re.findall(r"^\| `([a-z_]+)` \|", listed, re.MULTILINE)
     assert rows == options
 
-    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `AWS_IVS_REGION`")]
+    (row,) = [line for line in PAGE.text.splitlines() if line.startswith("| `AWS_IVS_REGION`")]
     assert re.findall(r"`([a-z]+-[a-z]+-[0-9])`", row) == [*REGIONS, "us-west-2"]
 
 
 def test_the_policy_of_the_page_allows_what_operations_need_and_nothing_else():
-    (text,) = blocks(part("Set it up"), "json")
+    (text,) = PAGE.part("Set it up").blocks("json")
     allowed: list[str] = []
     for statement in json.loads(text)["Statement"]:
         actions = statement["Action"]
@@ -349,7 +247,7 @@ def test_the_policy_of_the_page_allows_what_operations_need_and_nothing_else():
 
 
 def test_the_page_names_the_kind_of_every_event():
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.*?) \|$", part("Events"), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.*?) \|$", PAGE.part("Events").text, re.MULTILINE))
     for type_, names in KINDS.items():
         for name, kind in names.items():
             word = "Limit Breach" if type_ == "IVS Limit Breach" else name
@@ -357,7 +255,7 @@ def test_the_page_names_the_kind_of_every_event():
 
 
 def test_the_pages_receiver_takes_a_genuine_event_and_no_other():
-    program, *_ = blocks(part("Events"), "python")
+    program, *_ = PAGE.part("Events").blocks("python")
     names: dict[str, Any] = {}
     exec(program, names)
     arn = "arn:aws:ivs:us-west-2:123456789012:channel/AbCdEf123456"

@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from attrs import frozen
@@ -23,12 +24,14 @@ from headend.settings import Configuration, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
     from random import Random
 
     from headend.calls import Observer
     from headend.plugin import Clock, ProviderSpec
     from headend.provider import ProviderFactory
+
+NOWHERE: Final = Path("/nonexistent")
+"""The data folder of a provider that keeps nothing on the machine."""
 
 _HOST_VARIABLES: Final = ("HEADEND_", "STREAMING_PLATFORM")
 """What the variables of headend itself begin with."""
@@ -86,13 +89,54 @@ def open_platform(
         environ=environment,
         table=configuration.provider_table(spec.name),
     )
+    return open_with(
+        spec,
+        settings,
+        clock=clock,
+        random=random,
+        data_dir=configuration.host.data_dir,
+        database=database,
+        observer=observer,
+        calls_timeout=calls_timeout,
+        factory=factory,
+    )
+
+
+def open_with(
+    spec: ProviderSpec,
+    settings: object,
+    *,
+    clock: Clock,
+    random: Random,
+    data_dir: Path = NOWHERE,
+    database: str | Path | None = None,
+    observer: Observer | None = None,
+    calls_timeout: float = 60.0,
+    factory: ProviderFactory | None = None,
+) -> Opened:
+    """Open a provider as `open_platform` does, with settings that are made already.
+
+    Args:
+        spec: its description.
+        settings: an object of the class that the description names.
+        clock: tells the time and waits.
+        random: the source of chance.
+        data_dir: the folder for what is kept on this machine.
+        database: the ledger's URL as a text or its file as a `Path`; `None`: no ledger.
+        observer: is told of every attempt and wait.
+        calls_timeout: seconds that one operation may take in all, on `clock`.
+        factory: makes the provider in place of the one that the spec names.
+
+    Raises:
+        PluginError: what the spec names cannot be imported, or is something else.
+    """
     options_class = None if spec.options is None else resolve_class(spec, spec.options)
     ledger = DeferredLedger(partial(open_ledger, database, clock=clock, random=random))
     context = make_context(
         spec.name,
         clock=clock,
         random=random,
-        data_dir=configuration.host.data_dir,
+        data_dir=data_dir,
         pacers=None if database is None else Pacers(LedgerPacerStore(ledger, clock), clock),
         observer=observer,
         calls_timeout=calls_timeout,
@@ -116,7 +160,7 @@ def make_context(
     *,
     clock: Clock,
     random: Random,
-    data_dir: Path,
+    data_dir: Path = NOWHERE,
     pacers: Pacers | None = None,
     observer: Observer | None = None,
     calls_timeout: float = 60.0,

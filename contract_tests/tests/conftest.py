@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from random import Random
 
 import httpx
@@ -74,23 +75,20 @@ def provider_for(
     served: Served, simulated: SimulatedPlatform, clock: ManualClock
 ) -> Iterator[Callable[..., ReferenceProvider]]:
     """Make a provider for the simulated platform, with other settings where they are given."""
-    made: list[ReferenceProvider] = []
+    with ExitStack() as stack:
 
-    def make(**settings: object) -> ReferenceProvider:
-        given = {
-            "api_url": served.url,
-            "api_token": Secret(simulated.token),
-            "webhook_secret": Secret(simulated.webhook_secret),
-            **settings,
-        }
-        context = make_context(clock=clock, random=Random(3))
-        provider = ReferenceProvider(ReferenceSettings(**given), context)
-        made.append(provider)
-        return provider
+        def make(**settings: object) -> ReferenceProvider:
+            given = {
+                "api_url": served.url,
+                "api_token": Secret(simulated.token),
+                "webhook_secret": Secret(simulated.webhook_secret),
+                **settings,
+            }
+            context = make_context(clock=clock, random=Random(3))
+            provider = ReferenceProvider(ReferenceSettings(**given), context)
+            return stack.enter_context(closing(provider))
 
-    yield make
-    for one in made:
-        one.close()
+        yield make
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ A host finds its providers by entry points, and no distribution has one for this
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from headend.clock import SystemClock
 from headend_contract import opening
@@ -17,15 +16,13 @@ from headend_contract.reference.provider import ReferenceProvider
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from random import Random
 
     from headend.calls import Observer, Pacers
     from headend.platform import StreamingPlatform
     from headend.plugin import Clock, ProviderContext
     from headend.provider import ProviderFactory
-
-_NOWHERE: Final = Path("/nonexistent")
-"""The data folder; this provider keeps nothing on the machine."""
 
 
 def open_reference(
@@ -91,7 +88,6 @@ def make_context(
         NAME,
         clock=clock,
         random=random,
-        data_dir=_NOWHERE,
         pacers=pacers,
         observer=observer,
         calls_timeout=calls_timeout,

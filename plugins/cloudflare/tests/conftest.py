@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from headend.calls import Calls, Pacers
-from headend.ledger import DeferredLedger, LedgerPacerStore, open_ledger
 from headend.platform import StreamingPlatform
 from headend.plugin import ProviderContext, Secret
 from headend_cloudflare import headend_providers
 from headend_cloudflare.provider import CloudflareProvider
-from headend_cloudflare.settings import CloudflareOptions, CloudflareSettings
+from headend_cloudflare.settings import CloudflareSettings
 from headend_cloudflare.simulator import create_app
+from headend_contract import opening
 from headend_contract.clock import ManualClock
 from headend_contract.faults import FaultLayer
 from headend_contract.serving import Served
@@ -27,28 +26,14 @@ if TYPE_CHECKING:
     from headend_cloudflare.simulator.app import SimulatorApp
     from headend_cloudflare.simulator.platform import SimulatedPlatform
 
-NOWHERE = Path("/nonexistent")
-"""The data folder; this provider keeps nothing on the machine."""
+(SPEC,) = headend_providers()
 
 
-def make_context(
-    *,
-    clock: Clock,
-    random: Random | None = None,
-    pacers: Pacers | None = None,
-    timeout: float = 60.0,
-) -> ProviderContext:
-    """Return all that the provider needs of the world besides its settings.
-
-    Args:
-        clock: tells the time and waits.
-        random: the source of chance.
-        pacers: the queues under the platform's limits; without them they are the provider's own.
-        timeout: seconds that one operation may take in all, on `clock`.
-    """
-    random = random or Random(3)
-    calls = Calls(provider="cloudflare", clock=clock, random=random, pacers=pacers, timeout=timeout)
-    return ProviderContext(calls=calls, clock=clock, random=random, data_dir=NOWHERE)
+def make_context(*, clock: Clock, calls_timeout: float = 60.0) -> ProviderContext:
+    """Return all that the provider needs of the world besides its settings."""
+    return opening.make_context(
+        SPEC.name, clock=clock, random=Random(3), calls_timeout=calls_timeout
+    )
 
 
 def settings_of(environment: dict[str, str], **more: object) -> CloudflareSettings:
@@ -72,33 +57,15 @@ def open_cloudflare(
     database: str | Path | None = None,
     calls_timeout: float = 60.0,
 ) -> StreamingPlatform:
-    """Open the provider as `headend.open` would, with the world put in from outside.
-
-    Args:
-        settings: which account, and where.
-        clock: tells the time and waits.
-        random: the source of chance.
-        database: the ledger's URL as a text or its file as a `Path`; `None`: no ledger.
-        calls_timeout: seconds that one operation may take in all, on `clock`.
-    """
-    random = random or Random(5)
-    ledger = DeferredLedger(partial(open_ledger, database, clock=clock, random=random))
-    context = make_context(
+    """Open the provider as `headend.open` would, with the world put in from outside."""
+    return opening.open_with(
+        SPEC,
+        settings,
         clock=clock,
-        random=random,
-        pacers=None if database is None else Pacers(LedgerPacerStore(ledger, clock), clock),
-        timeout=calls_timeout,
-    )
-    (spec,) = headend_providers()
-    return StreamingPlatform(
-        spec=spec,
-        provider=CloudflareProvider(settings, context),
-        options_class=CloudflareOptions,
-        calls=context.calls,
-        ledger=ledger,
-        clock=clock,
-        random=random,
-    )
+        random=random or Random(5),
+        database=database,
+        calls_timeout=calls_timeout,
+    ).platform
 
 
 @pytest.fixture(scope="session")
@@ -149,18 +116,14 @@ def provider_for(
     served: Served, app: SimulatorApp, clock: ManualClock
 ) -> Iterator[Callable[..., CloudflareProvider]]:
     """Make a provider for the simulated platform, with other settings where they are given."""
-    made: list[CloudflareProvider] = []
+    with ExitStack() as stack:
 
-    def make(**settings: object) -> CloudflareProvider:
-        provider = CloudflareProvider(
-            settings_of(app.environment(served.url), **settings), make_context(clock=clock)
-        )
-        made.append(provider)
-        return provider
+        def make(**settings: object) -> CloudflareProvider:
+            given = settings_of(app.environment(served.url), **settings)
+            provider = CloudflareProvider(given, make_context(clock=clock))
+            return stack.enter_context(closing(provider))
 
-    yield make
-    for one in made:
-        one.close()
+        yield make
 
 
 @pytest.fixture

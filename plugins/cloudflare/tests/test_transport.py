@@ -135,7 +135,7 @@ def transport_for(
             "api_url": f"{served.url}/client/v4",
             **settings,
         }
-        context = context_of(clock=clock, timeout=calls_timeout)
+        context = context_of(clock=clock, calls_timeout=calls_timeout)
         transport = Transport(CloudflareSettings(**values), context)
         made.append(transport)
         return transport

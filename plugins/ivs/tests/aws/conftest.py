@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import field, frozen, mutable
 
-from headend.calls import Calls
 from headend.plugin import ProviderContext, Secret
+from headend_contract import opening
 from headend_contract.clock import ManualClock
 from headend_contract.serving import RESET, Served
 from headend_ivs.clients import IvsClients
@@ -148,9 +148,9 @@ def aws(
 
 
 def make_context(clock: Clock | None = None, timeout: float = 60.0) -> ProviderContext:
-    clock, random = clock or ManualClock(), Random(1)
-    calls = Calls(provider="aws-ivs", clock=clock, random=random, timeout=timeout)
-    return ProviderContext(calls=calls, clock=clock, random=random, data_dir=Path("/nonexistent"))
+    return opening.make_context(
+        "aws-ivs", clock=clock or ManualClock(), random=Random(1), calls_timeout=timeout
+    )
 
 
 @pytest.fixture(scope="session")

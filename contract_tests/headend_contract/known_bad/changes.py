@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from headend_contract.known_bad.transports import OtherAnswers
 from headend_contract.reference.provider import ReferenceProvider
-from headend_contract.reference.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from headend.plugin import (
-        Attempt,
         CreateRequest,
-        Operation,
         ProviderContext,
         StreamCredentials,
     )
+    from headend_contract.known_bad.transports import Request
     from headend_contract.reference.settings import ReferenceSettings
-    from headend_contract.reference.transport import Answer
+    from headend_contract.reference.transport import Answer, Transport
 
 
 class ChangedCredentials(ReferenceProvider):
@@ -59,17 +56,9 @@ class ChangedAnswers(ReferenceProvider):
         """Return what changes the answers."""
         provider = self
 
-        class Changing(Transport):
-            def exchange(
-                self,
-                operation: Operation,
-                attempt: Attempt,
-                method: str,
-                path: str,
-                query: Mapping[str, str] | None,
-                body: object,
-            ) -> Answer:
-                answer = super().exchange(operation, attempt, method, path, query, body)
+        class Changing(OtherAnswers):
+            def answer_to(self, request: Request) -> Answer:
+                answer = request.send()
                 return evolve(answer, content=provider.changed(answer.content))
 
         return Changing(settings, context)

@@ -16,17 +16,18 @@ from headend.plugin import (
     StreamNotFoundError,
 )
 from headend_contract.known_bad import known_bad
-from headend_contract.known_bad.transports import OtherTransport, known_bad_transport
+from headend_contract.known_bad.transports import (
+    OtherOperations,
+    OtherTransport,
+    known_bad_transport,
+)
 from headend_contract.reference.provider import CREATE, LIST, ROTATE, ReferenceProvider
-from headend_contract.reference.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import TypeVar
+    from collections.abc import Iterator, Sequence
 
     from headend.plugin import (
         CreateRequest,
-        Fields,
         LiveStream,
         Operation,
         ProviderContext,
@@ -34,30 +35,16 @@ if TYPE_CHECKING:
     )
     from headend_contract.reference.settings import ReferenceSettings
 
-    _T = TypeVar("_T")
-
 
 @known_bad_transport("SAFE-CREATE-001", what="Creating is declared as what may be repeated.")
-class CreatesAgain(Transport):
+class CreatesAgain(OtherOperations):
     """Sends a creation again whose answer was lost."""
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Return what is declared in place of this operation."""
         if operation is CREATE:
             operation = evolve(operation, effect=Effect.REPEATABLE)
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return operation
 
 
 @known_bad(
@@ -161,26 +148,14 @@ class DeletesOnce(ReferenceProvider):
             ) from error
 
 
-class _RotatesOnce(Transport):
+class _RotatesOnce(OtherOperations):
     """Does not send a rotation again."""
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Return what is declared in place of this operation."""
         if operation is ROTATE:
             operation = evolve(operation, effect=Effect.WRITE)
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return operation
 
 
 @known_bad(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from attrs import evolve
 
@@ -20,17 +20,18 @@ from headend.plugin import (
     StreamState,
 )
 from headend_contract.known_bad import known_bad
-from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.known_bad.transports import OtherAnswers, known_bad_transport
 from headend_contract.reference import wire
 from headend_contract.reference.provider import GET, LIST, ReferenceProvider
 from headend_contract.reference.transport import Transport
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    from headend.plugin import Attempt, LiveStream, Operation, PlatformError
+    from headend.plugin import LiveStream, Operation, PlatformError
+    from headend_contract.known_bad.transports import Request
     from headend_contract.reference.transport import Answer
 
     _T = TypeVar("_T")
@@ -132,9 +133,10 @@ class ReadsPagesOfGateways(Transport):
         return error
 
 
-@known_bad_transport("ERROR-TIMEOUT-001", what="No answer in time is told as an outage.")
-class TimeoutsAreOutages(Transport):
+class _OneKindOfSilence(Transport):
     """Has one class for all that gets no answer."""
+
+    told_as: ClassVar[type[PlatformError]]
 
     def no_answer(
         self,
@@ -145,23 +147,21 @@ class TimeoutsAreOutages(Transport):
         sent: bool | None,
     ) -> PlatformError:
         """Return the error for a request that got no answer."""
-        return super().no_answer(PlatformUnavailableError, operation, error, sent=sent)
+        return super().no_answer(self.told_as, operation, error, sent=sent)
+
+
+@known_bad_transport("ERROR-TIMEOUT-001", what="No answer in time is told as an outage.")
+class TimeoutsAreOutages(_OneKindOfSilence):
+    """Believes that the platform is down."""
+
+    told_as = PlatformUnavailableError
 
 
 @known_bad_transport("ERROR-RESET-001", what="A connection that was reset is told as a timeout.")
-class ResetsAreTimeouts(Transport):
-    """Has another class for all that gets no answer."""
+class ResetsAreTimeouts(_OneKindOfSilence):
+    """Believes that the platform is slow."""
 
-    def no_answer(
-        self,
-        kind: type[PlatformError],  # noqa: ARG002  # which is what is wrong
-        operation: Operation,
-        error: Exception,
-        *,
-        sent: bool | None,
-    ) -> PlatformError:
-        """Return the error for a request that got no answer."""
-        return super().no_answer(PlatformTimeoutError, operation, error, sent=sent)
+    told_as = PlatformTimeoutError
 
 
 @known_bad_transport(
@@ -189,41 +189,25 @@ _EMPTY_PAGE: Final = b'{"inputs": [], "next_cursor": null}'
 
 
 @known_bad_transport("ERROR-ANSWER-001", what="A page with status 200 is an empty list.")
-class PagesAreEmptyLists(Transport):
+class PagesAreEmptyLists(OtherAnswers):
     """Does as an SDK does that reads what is no JSON as an empty object."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request once and return the answer."""
-        answer = super().exchange(operation, attempt, method, path, query, body)
-        if operation is LIST and answer.content.startswith(b"<"):
+        answer = request.send()
+        if request.operation is LIST and answer.content.startswith(b"<"):
             return evolve(answer, content=_EMPTY_PAGE)
         return answer
 
 
 @known_bad_transport("ERROR-ANSWER-002", what="A list that breaks off counts as an empty one.")
-class HalvesAreEmptyLists(Transport):
+class HalvesAreEmptyLists(OtherAnswers):
     """Mends JSON."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request once and return the answer."""
-        answer = super().exchange(operation, attempt, method, path, query, body)
-        if operation is LIST and answer.content.startswith(b'{"inputs"'):
+        answer = request.send()
+        if request.operation is LIST and answer.content.startswith(b'{"inputs"'):
             try:
                 json.loads(answer.content)
             except ValueError:
@@ -321,24 +305,16 @@ class FollowsEveryCursor(ReferenceProvider):
 
 
 @known_bad_transport("ERROR-SLOW-001", what="An answer that takes longer than 80 ms is dropped.")
-class Impatient(Transport):
+class Impatient(OtherAnswers):
     """Has less patience than it was given."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request once and return the answer."""
         began = perf_counter()
-        answer = super().exchange(operation, attempt, method, path, query, body)
-        if operation is LIST and perf_counter() - began > _PATIENCE:
+        answer = request.send()
+        if request.operation is LIST and perf_counter() - began > _PATIENCE:
             raise self.no_answer(
-                PlatformTimeoutError, operation, TimeoutError("too slow"), sent=None
+                PlatformTimeoutError, request.operation, TimeoutError("too slow"), sent=None
             )
         return answer
 

@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from headend.plugin import RateLimitedError
-from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.known_bad.transports import OtherOperations, known_bad_transport
 from headend_contract.reference.facts import API_LIMIT
 from headend_contract.reference.provider import HEALTH
 from headend_contract.reference.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
-
-    from headend.plugin import Fields, Operation, PlatformError, ProviderContext
+    from headend.plugin import Operation, PlatformError, ProviderContext
     from headend_contract.reference.settings import ReferenceSettings
     from headend_contract.reference.transport import Answer
-
-    _T = TypeVar("_T")
 
 
 @known_bad_transport(
@@ -29,75 +24,38 @@ if TYPE_CHECKING:
     "PACE-POLICY-002",
     what="The health check begins with a request beside the policy.",
 )
-class KnocksFirst(Transport):
+class KnocksFirst(OtherOperations):
     """Has a request of its own making."""
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Change nothing, and knock."""
         if operation is HEALTH:
             self._client.get(self._base)
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return operation
 
 
 @known_bad_transport("PACE-FACTS-001", what="Twice as many requests are sent as hosts are told.")
-class TellsHalfOfTheLimit(Transport):
+class TellsHalfOfTheLimit(OtherOperations):
     """Has its limit in two places."""
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Return what is declared in place of this operation."""
         twice = evolve(API_LIMIT, requests=2 * API_LIMIT.requests)
-        operation = evolve(operation, limits=(twice,))
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return evolve(operation, limits=(twice,))
 
 
 @known_bad_transport("PACE-LIMIT-001", "PACE-PAUSE-001", what="Each request has a limit to itself.")
-class ScopesEachRequest(Transport):
+class ScopesEachRequest(OtherOperations):
     """Counts by something that is never the same."""
 
     def __init__(self, settings: ReferenceSettings, context: ProviderContext) -> None:
         super().__init__(settings, context)
         self._numbers = count()
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Change nothing but the scope that all requests share."""
         self._calls = self._calls.scoped(str(next(self._numbers)))
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return operation
 
 
 @known_bad_transport(

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from headend.plugin import Effect, PlatformUnavailableError
-from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.known_bad.transports import OtherAnswers, OtherOperations, known_bad_transport
 from headend_contract.reference.provider import LIST
 from headend_contract.reference.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
-
-    from headend.plugin import Attempt, Fields, Operation
+    from headend.plugin import Operation
+    from headend_contract.known_bad.transports import Request
     from headend_contract.reference.transport import Answer
-
-    _T = TypeVar("_T")
 
 _OUTAGE: Final = 500
 _CONFLICT: Final = 409
@@ -28,26 +24,14 @@ _THROTTLED: Final = 429
 @known_bad_transport(
     "RETRY-READ-001", "RETRY-READ-002", what="Listing is declared as what may not be repeated."
 )
-class DeclaresListingAsWrite(Transport):
+class DeclaresListingAsWrite(OtherOperations):
     """Has declared an operation wrongly."""
 
-    def send(
-        self,
-        operation: Operation,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Fields], _T],
-        expect: int = 200,
-        query: Mapping[str, str] | None = None,
-        body: object = None,
-    ) -> _T:
-        """Send a request and return what `read` makes of the answer."""
+    def declared(self, operation: Operation) -> Operation:
+        """Return what is declared in place of this operation."""
         if operation is LIST:
             operation = evolve(operation, effect=Effect.WRITE)
-        return super().send(
-            operation, method, path, read=read, expect=expect, query=query, body=body
-        )
+        return operation
 
 
 @known_bad_transport(
@@ -55,66 +39,42 @@ class DeclaresListingAsWrite(Transport):
     "PACE-POLICY-002",
     what="A read is tried twice below the policy.",
 )
-class RetriesBelowThePolicy(Transport):
+class RetriesBelowThePolicy(OtherAnswers):
     """Has left the HTTP client's own retries on."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request, and again where it fails."""
         try:
-            answer = super().exchange(operation, attempt, method, path, query, body)
-            if method != "GET" or answer.status < _OUTAGE:
+            answer = request.send()
+            if request.method != "GET" or answer.status < _OUTAGE:
                 return answer
         except PlatformUnavailableError:
-            if method != "GET":
+            if request.method != "GET":
                 raise
-        return super().exchange(operation, attempt, method, path, query, body)
+        return request.send()
 
 
 @known_bad_transport("RETRY-REFUSAL-001", what="A conflict is asked for again.")
-class HopesForPeace(Transport):
+class HopesForPeace(OtherAnswers):
     """Takes a no for a maybe."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request, and again where it is in conflict."""
-        answer = super().exchange(operation, attempt, method, path, query, body)
-        if method != "GET" or answer.status != _CONFLICT:
+        answer = request.send()
+        if request.method != "GET" or answer.status != _CONFLICT:
             return answer
-        return super().exchange(operation, attempt, method, path, query, body)
+        return request.send()
 
 
 @known_bad_transport(
     "RETRY-WAIT-001", what="It takes a breath after each outage, of which nobody is told."
 )
-class CatchesItsBreath(Transport):
+class CatchesItsBreath(OtherAnswers):
     """Sleeps by itself."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request once and return the answer."""
-        answer = super().exchange(operation, attempt, method, path, query, body)
+        answer = request.send()
         if answer.status >= _OUTAGE:
             self._clock.sleep(0.2)
         return answer
@@ -159,24 +119,16 @@ class CutsWaits(Transport):
 @known_bad_transport(
     "RETRY-DEADLINE-001", what="Waits of less than half a minute are sat out inside."
 )
-class SitsOutWaits(Transport):
+class SitsOutWaits(OtherAnswers):
     """Heeds the platform and not the host."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request, and once more after the wait that was asked for."""
-        answer = super().exchange(operation, attempt, method, path, query, body)
+        answer = request.send()
         wait = self.retry_after(answer)
         if (
-            method != "GET" or answer.status != _THROTTLED or wait is None or wait > 25
+            request.method != "GET" or answer.status != _THROTTLED or wait is None or wait > 25
         ):  # its idea of long
             return answer
         self._clock.sleep(wait)
-        return super().exchange(operation, attempt, method, path, query, body)
+        return request.send()

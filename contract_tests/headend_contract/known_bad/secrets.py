@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from headend_contract.known_bad import known_bad
-from headend_contract.known_bad.transports import known_bad_transport
+from headend_contract.known_bad.transports import OtherAnswers, known_bad_transport
 from headend_contract.reference.provider import ReferenceProvider
 from headend_contract.reference.transport import Transport
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headend.plugin import Attempt, Health, Operation, PlatformError, PlatformProtocolError
+    from headend_contract.known_bad.transports import Request
     from headend_contract.reference.transport import Answer
 
 _LOG: Final = logging.getLogger("headend_contract.known_bad")
@@ -24,21 +25,15 @@ _LOG: Final = logging.getLogger("headend_contract.known_bad")
 @known_bad_transport(
     "SECRET-LOG-001", "SECRET-ERROR-001", what="The headers of requests are logged on DEBUG."
 )
-class LogsHeaders(Transport):
+class LogsHeaders(OtherAnswers):
     """Was debugged once."""
 
-    def exchange(
-        self,
-        operation: Operation,
-        attempt: Attempt,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: object,
-    ) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         """Send a request once and return the answer."""
-        _LOG.debug("%s %s with %s", method, path, self._client.headers["Authorization"])
-        return super().exchange(operation, attempt, method, path, query, body)
+        _LOG.debug(
+            "%s %s with %s", request.method, request.path, self._client.headers["Authorization"]
+        )
+        return request.send()
 
 
 @known_bad("SECRET-REPR-001", what="The provider shows its token where it is represented.")

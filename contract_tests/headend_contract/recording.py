@@ -274,15 +274,6 @@ def _venue(subject: Subject, mode: Mode, environment: Mapping[str, str] | None) 
         raise ConfigurationError(f"traffic is recorded live or from a simulator, not in {mode}")
 
 
-class _SecretWatch(Watch):
-    """Sees the secrets that are made, and leaves the log to others."""
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        with self._collecting_secrets():
-            yield
-
-
 class _RecordingVenue:
     """Has checks run elsewhere, and keeps their traffic.
 
@@ -296,10 +287,10 @@ class _RecordingVenue:
 
     @contextmanager
     def world(self, check: Check) -> Iterator[World]:
-        watch = _SecretWatch()
+        watch = Watch()
         with ExitStack() as stack:
             world = stack.enter_context(self._inner.world(check))
-            stack.enter_context(watch.active())
+            stack.enter_context(watch.collecting_secrets())
             # The live world records already, and two that record do not see each other's.
             deck = (
                 world.deck

@@ -46,11 +46,12 @@ class Watch:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Watch this process; two watches at the same time see what belongs to the other."""
-        with self._collecting_secrets(), self._collecting_log():
+        with self.collecting_secrets(), self._collecting_log():
             yield
 
     @contextmanager
-    def _collecting_secrets(self) -> Iterator[None]:
+    def collecting_secrets(self) -> Iterator[None]:
+        """Note each secret that is made, and leave the log to others."""
         original = Secret.__init__
         made = self._secrets
 

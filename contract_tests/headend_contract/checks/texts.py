@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from hypothesis import HealthCheck, Phase, example, given, settings, strategies
-
 from headend.plugin import InvalidRequestError, PlatformError, StreamCredentials
 from headend_contract.check import Level, check, expect, expect_equal, expect_raises
 from headend_contract.checks.disturbances import list_all
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from headend_contract.case import Case
 
 _LETTERS: Final = (
@@ -51,6 +51,10 @@ def keeps_letters(case: Case) -> None:
 )
 def keeps_generated_texts(case: Case) -> None:
     """Create with texts that Hypothesis makes up, the same for every run."""
+    # Here and not above: no list of checks and no replay needs it, and it takes long to import.
+    from hypothesis import HealthCheck, Phase, example, given, settings, strategies
+
+    texts = _texts()
 
     @settings(
         max_examples=3 if case.fast else 40,
@@ -62,9 +66,9 @@ def keeps_generated_texts(case: Case) -> None:
     )
     @example(name=" a\t", channel_id=" A ", metadata={"a": "\n", "A": " "})
     @given(
-        name=_TEXTS,
-        channel_id=_TEXTS.filter(lambda text: bool(text.strip()) and text.isprintable()),
-        metadata=strategies.dictionaries(_TEXTS.filter(bool), _TEXTS, max_size=3),
+        name=texts,
+        channel_id=texts.filter(lambda text: bool(text.strip()) and text.isprintable()),
+        metadata=strategies.dictionaries(texts.filter(bool), texts, max_size=3),
     )
     def keeps(name: str, channel_id: str, metadata: dict[str, str]) -> None:
         _expect_kept(case, name, metadata, channel_id)
@@ -72,15 +76,18 @@ def keeps_generated_texts(case: Case) -> None:
     keeps()
 
 
-_TEXTS: Final = strategies.one_of(
-    strategies.text(
-        strategies.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20
-    ),
-    strategies.sampled_from(
-        [" a ", "A", "a", "ä", "a\u0308", "null", "true", "0", "1.0", "\t", "\n"]
-    ),
-)
-"""Texts that headend lets through: no half characters, no zeros."""
+def _texts() -> SearchStrategy[str]:
+    """Make up texts that headend lets through: no half characters, no zeros."""
+    from hypothesis import strategies
+
+    return strategies.one_of(
+        strategies.text(
+            strategies.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20
+        ),
+        strategies.sampled_from(
+            [" a ", "A", "a", "ä", "a\u0308", "null", "true", "0", "1.0", "\t", "\n"]
+        ),
+    )
 
 
 def _expect_kept(case: Case, name: str, metadata: dict[str, str], channel_id: str = "show") -> None:

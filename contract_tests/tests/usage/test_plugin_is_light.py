@@ -32,6 +32,12 @@ before = time.process_time()
 import headend_contract.pytest_plugin
 print(time.process_time() - before)
 """
+LOADS_CHECKS = """
+import sys
+import headend_contract.modes.replay, headend_contract.suite
+from headend_contract.check import all_checks
+print(len(all_checks()) > 0, "hypothesis" in sys.modules)
+"""
 
 
 def test_loading_the_plugin_imports_nothing_else(
@@ -70,3 +76,11 @@ def test_importing_the_plugin_takes_at_most_10_ms(python: Callable[..., Ran]) ->
             break
 
     assert spent <= 0.010
+
+
+def test_neither_a_list_of_checks_nor_a_replay_waits_for_hypothesis(
+    python: Callable[..., Ran],
+) -> None:
+    ran = python("-c", LOADS_CHECKS)
+
+    assert ran.out.split() == ["True", "False"], ran.err

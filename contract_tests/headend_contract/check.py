@@ -79,6 +79,10 @@ class NotApplicableError(Exception):
     """A check says that its provider cannot be asked this; raised by `not_applicable`."""
 
 
+class NothingToTestError(NotApplicableError):
+    """A check has looked, and nothing there is what its rule is about; by `nothing_to_test`."""
+
+
 @frozen(kw_only=True)
 class Check:
     """One thing that a provider must do.
@@ -292,3 +296,18 @@ def not_applicable(reason: str) -> NoReturn:
         NotApplicableError: always.
     """
     raise NotApplicableError(reason)
+
+
+def nothing_to_test(reason: str) -> NoReturn:
+    """Leave a check that could not try its rule on anything, which only the answers tell.
+
+    A check that passes has tried what it is about.  What can be known before any request belongs
+    into `not_applicable`.
+
+    Args:
+        reason: what there is not, for the report: ``"a list of 101 live streams has one page"``.
+
+    Raises:
+        NothingToTestError: always.
+    """
+    raise NothingToTestError(reason)

@@ -24,8 +24,8 @@ MEANINGS: Final = {
         "It passes although its author expects that it fails: take the expected failure out."
     ),
     Verdict.NOT_APPLICABLE: (
-        "The provider cannot be asked this. Where it lacks a capability, another check asks it to "
-        "refuse."
+        "The provider cannot be asked this, or has nothing to try it on. Where it lacks a "
+        "capability, another check asks it to refuse."
     ),
     Verdict.NOT_RUN: "The check cannot run in this mode, has no recording, or was not chosen.",
     Verdict.STALE: "What would decide it was recorded by another version of the check.",

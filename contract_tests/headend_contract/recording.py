@@ -412,7 +412,7 @@ class _Shelf:
         known: Sequence[Check],
         results: Mapping[str, Result],
     ) -> list[Recorded]:
-        """Keep the traffic of all checks that passed, and return what became of each."""
+        """Keep the traffic of all checks that failed in nothing, and return what became of each."""
         found: dict[str, Recorded] = {}
         target = self._cassettes.folder
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -426,7 +426,9 @@ class _Shelf:
                     found[check.id] = Recorded(
                         check.id, Outcome.NOT_NEEDED, "it is not played from a recording"
                     )
-                elif result.verdict is Verdict.PASSED:
+                elif result.verdict is Verdict.PASSED or (
+                    result.verdict is Verdict.NOT_APPLICABLE and self._has_traffic(check)
+                ):
                     try:
                         tapes[check.id] = self._draft(check, drafts)
                     except (_NotKeptError, ScrubError) as error:
@@ -447,7 +449,7 @@ class _Shelf:
                     expected=(),
                 )
                 for one in played.results:
-                    if one.id in tapes and one.verdict is not Verdict.PASSED:
+                    if one.id in tapes and one.verdict is not results[one.id].verdict:
                         del tapes[one.id]
                         why = f"played, it is {one.verdict}: {one.reason}"
                         found[one.id] = Recorded(one.id, Outcome.FAILED, why)
@@ -465,6 +467,11 @@ class _Shelf:
                         check_id, Outcome.REMOVED, "no check of this provider plays it"
                     )
         return [found[check_id] for check_id in sorted(found)]
+
+    def _has_traffic(self, check: Check) -> bool:
+        """Tell whether a check learnt from answers what it did, also that it is not applicable."""
+        traffic = self._traffic.get(check.id)
+        return traffic is not None and bool(traffic.interactions)
 
     def _draft(self, check: Check, drafts: Cassettes) -> Tape:
         traffic = self._traffic[check.id]

@@ -42,7 +42,7 @@ class Verdict(StrEnum):
     UNEXPECTED_PASS = "unexpected-pass"  # noqa: S105  # a pass, but no password
     """It passes although its author expects that it fails."""
     NOT_APPLICABLE = "not-applicable"
-    """The provider cannot be asked this; where it lacks a capability, it is asked to refuse."""
+    """It cannot be asked this, or not tried; where it lacks a capability, it is asked to refuse."""
     NOT_RUN = "not-run"
     """It could not run here, or was not chosen."""
     STALE = "stale"

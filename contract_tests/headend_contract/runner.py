@@ -21,6 +21,7 @@ from headend_contract.check import (
     CheckFailedError,
     Mode,
     NotApplicableError,
+    NothingToTestError,
     all_checks,
 )
 from headend_contract.expected import load_expected_failures
@@ -340,7 +341,7 @@ class ContractRun:
         if isinstance(error, NotRunError | StaleError):
             raise error
         sent = len(world.requests)
-        if isinstance(error, NotApplicableError):
+        if isinstance(error, NotApplicableError) and not isinstance(error, NothingToTestError):
             if sent:
                 return _Outcome(
                     Verdict.ERROR, f"the check found itself not applicable after {sent} requests"
@@ -348,6 +349,10 @@ class ContractRun:
             return _Outcome(Verdict.NOT_APPLICABLE, str(error))
         problems = world.problems()
         provenance = world.provenance if sent else None
+        if isinstance(error, NothingToTestError):
+            if not problems:
+                return _Outcome(Verdict.NOT_APPLICABLE, str(error), provenance=provenance)
+            error = None
         if error is not None:
             verdict = Verdict.FAILED if self._is_providers(error) else Verdict.ERROR
             reason = "; moreover ".join([self._in_words(error), *problems])

@@ -19,7 +19,14 @@ from packaging.utils import canonicalize_name
 from headend.discovery import CORE, GROUP
 from headend.platform import StreamingPlatform
 from headend.plugin import PLUGIN_API_VERSION, Facts
-from headend_contract.check import CheckFailedError, Level, check, expect, expect_equal
+from headend_contract.check import (
+    CheckFailedError,
+    Level,
+    check,
+    expect,
+    expect_equal,
+    not_applicable,
+)
 from headend_contract.opening import resolve
 
 if TYPE_CHECKING:
@@ -70,6 +77,8 @@ def loads_lightly(case: Case) -> None:
     extras = case.distribution.metadata.get_all("Provides-Extra") or ()
     required = _required_by(case.distribution, extras) - _required_by(distribution(CORE)) - {CORE}
     own = _modules_of(required)
+    if not own:
+        not_applicable("it requires nothing, beyond what headend does, that is installed here")
     modules = [one.module for one in _entry_points(case)]
     imported = {one.partition(".")[0] for one in _imported_with(modules)} & own
 
@@ -190,9 +199,11 @@ def describes_itself(case: Case) -> None:
 def tells_sound_facts(case: Case) -> None:
     """Look at each fact."""
     facts = case.facts
+    if not any(getattr(facts, kind) for kind in _FACTS):
+        not_applicable("it tells nothing of its platform")
     # It may be tomorrow already where the fact was written down.
     today = datetime.now(UTC).date().isoformat()
-    for kind in ("limits", "quotas", "prices", "permissions", "latencies"):
+    for kind in _FACTS:
         names = [one.name for one in getattr(facts, kind)]
         for one in getattr(facts, kind):
             expect_equal(names.count(one.name), 1, f"how many of the {kind} are named {one.name}")
@@ -207,6 +218,9 @@ def tells_sound_facts(case: Case) -> None:
                 f"the permission {permission.name} is needed for {operation}, which is no "
                 "operation",
             )
+
+
+_FACTS: Final = ("limits", "quotas", "prices", "permissions", "latencies")
 
 
 def _entry_points(case: Case) -> list[EntryPoint]:

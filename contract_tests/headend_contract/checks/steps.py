@@ -68,6 +68,10 @@ def push(case: Case, made: StreamCredentials) -> SimulatedEncoder:
     if encoder is None:
         raise CheckFailedError("the platform lets no encoder in to a live stream")
     case.settle()
+    expect(
+        encoder.connected and truth_of(case, made).live,
+        "the simulated platform is not live when its connect_time has passed",
+    )
     return encoder
 
 

@@ -29,6 +29,7 @@ from headend_contract.check import (
     expect_equal,
     expect_raises,
     not_applicable,
+    nothing_to_test,
 )
 from headend_contract.expected import ExpectedFailure, Kind
 from headend_contract.faults import HANG, UNAVAILABLE
@@ -196,6 +197,16 @@ class TestVerdict:
             not_applicable("it is too hard")
 
         assert verdict_on(gives_up).verdict is Verdict.ERROR
+
+    def test_unless_its_answers_held_nothing_to_test(self, verdict_on: Decide) -> None:
+        def looks(case: Case) -> None:
+            lists(case)
+            nothing_to_test("it has one page")
+
+        result = verdict_on(looks)
+
+        assert (result.verdict, result.reason) == (Verdict.NOT_APPLICABLE, "it has one page")
+        assert result.provenance == "simulator of headend_contract"
 
     def test_a_check_for_another_mode_is_not_run(self, verdict_on: Decide) -> None:
         result = verdict_on(complains, modes=frozenset({Mode.REPLAY, Mode.LIVE}))

@@ -17,7 +17,7 @@ from headend.errors import PluginError
 from headend.plugin import ProviderSpec
 from headend_contract.case import Case
 from headend_contract.cassettes import Cassettes, find_cassettes
-from headend_contract.check import Check, Mode, expect, not_applicable
+from headend_contract.check import Check, Mode, expect, not_applicable, nothing_to_test
 from headend_contract.recording import Outcome, record
 from headend_contract.report import Result, Verdict
 from headend_contract.runner import check_provider
@@ -28,6 +28,12 @@ from headend_contract.tape import Tape
 def gets_what_it_created(case: Case) -> None:
     made = case.create()
     expect(case.platform.get_live_stream(made.stream_id).stream_id == made.stream_id, "another id")
+
+
+def finds_nothing(case: Case) -> None:
+    made = case.create()
+    if case.platform.get_live_stream(made.stream_id).name is None:
+        nothing_to_test("it has no name")
 
 
 def sends_nothing(case: Case) -> None:
@@ -123,6 +129,35 @@ class TestVerdicts:
         check = check_of(lambda _: not_applicable("no limits"), id="TEST-CHECK-002")
 
         assert replay(check, recorded[1]).verdict is Verdict.NOT_APPLICABLE
+
+    def test_one_that_finds_nothing_to_test_is_recorded_and_finds_so_again(
+        self,
+        reference: ProviderSpec,
+        replay: Callable[..., Result],
+        check_of: Callable[..., Check],
+        tmp_path: Path,
+    ) -> None:
+        check = check_of(finds_nothing)
+        (recorded,) = record(reference, folder=tmp_path, checks=[check])
+
+        assert (recorded.outcome, recorded.reason) == (Outcome.RECORDED, None)
+        result = replay(check, tmp_path)
+        assert (result.verdict, result.reason) == (Verdict.NOT_APPLICABLE, "it has no name")
+
+    def test_but_a_tape_that_is_not_played_to_its_end_fails_all_the_same(
+        self,
+        reference: ProviderSpec,
+        replay: Callable[..., Result],
+        check_of: Callable[..., Check],
+        tmp_path: Path,
+    ) -> None:
+        check = check_of(finds_nothing)
+        record(reference, folder=tmp_path, checks=[check])
+        path = tape_path(tmp_path)
+        tape = Tape.read(path)
+        path.write_text(evolve(tape, interactions=(*tape.interactions,) * 2).text())
+
+        assert replay(check, tmp_path).verdict is Verdict.FAILED
 
     def test_a_damaged_tape_is_not_run(
         self, recorded: tuple[Check, Path], replay: Callable[..., Result]

@@ -174,10 +174,12 @@ def all_good() -> tuple[Specimen, ...]:
     """Return the good providers that the known-bad ones are made from; no check may fail them."""
     from headend_contract.known_bad.fuller import FULLER
     from headend_contract.known_bad.packaging import GOOD
+    from headend_contract.known_bad.reticent import RETICENT
 
     return (
         Specimen(name="reference", what="It does all right.", spec=reference_spec()),
         Specimen(name="fuller", what="It does more than the reference provider.", spec=FULLER),
+        Specimen(name="reticent", what="It tells as little as it may.", spec=RETICENT),
         Specimen(
             name="installed",
             what="It is the reference provider in a distribution of its own.",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from headend.plugin import ConflictError, StreamState, SystemClock
-from headend_contract.known_bad import KnownBad, known_bad, reference_spec, register
-from headend_contract.reference.platform import ReferenceSwitches, SimulatedPlatform
+from headend.plugin import ConflictError, StreamState
+from headend_contract.known_bad import known_bad
+from headend_contract.known_bad.platforms import KeepsEncoders, known_bad_simulator
 from headend_contract.reference.provider import DISABLE, ReferenceProvider
-from headend_contract.reference.simulator import SimulatorApp
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headend.plugin import Clock, LiveStream
-    from headend_contract.reference.platform import Input
+    from headend.plugin import LiveStream
 
 
 @known_bad("LIVE-ENABLE-001", what="It calls idle what refuses encoders.")
@@ -74,43 +71,14 @@ class DisablesOnPaper(ReferenceProvider):
         return self.get_live_stream(stream_id)
 
 
-class _KeepsEncoders(SimulatedPlatform):
-    _keeping = False
+@known_bad_simulator(
+    "LIVE-ENABLE-004",
+    what="Its platform keeps the encoder of what is disabled, and it does not stop it.",
+)
+class LeavesTheEncoderOfWhatIsDisabled(KeepsEncoders):
+    """Looks at keys when somebody comes, and never again."""
 
     def set_enabled(self, input_id: str, body: Mapping[str, object]) -> dict[str, object]:
-        with self._lock:
-            self._keeping = True
-            try:
-                return super().set_enabled(input_id, body)
-            finally:
-                self._keeping = False
-
-    def _throw_out(self, one: Input) -> None:
-        if not self._keeping:
-            super()._throw_out(one)
-
-
-def keeps_encoders(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make a platform that leaves the encoder in when its live stream is disabled."""
-    return SimulatorApp(
-        _KeepsEncoders(
-            clock=clock or SystemClock(),
-            random=random or Random(0),  # noqa: S311  # its keys open nothing
-            switches=ReferenceSwitches.of(switches or {}),
-        )
-    )
-
-
-register(
-    KnownBad(
-        name="leaves-the-encoder-of-what-is-disabled",
-        what="Its platform keeps the encoder of what is disabled, and it does not stop it.",
-        fails=frozenset({"LIVE-ENABLE-004"}),
-        spec=reference_spec(simulator=keeps_encoders),
-    )
-)
+        """Disable, and leave the encoder in."""
+        with self.keeping():
+            return super().set_enabled(input_id, body)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from headend.plugin import Ingest, Secret, SystemClock
-from headend_contract.known_bad import KnownBad, known_bad, reference_spec, register
-from headend_contract.reference.platform import ReferenceSwitches, SimulatedPlatform
+from headend.plugin import Ingest, Secret
+from headend_contract.known_bad import known_bad
+from headend_contract.known_bad.platforms import KeepsEncoders, known_bad_simulator
 from headend_contract.reference.provider import ReferenceProvider
-from headend_contract.reference.simulator import SimulatorApp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from headend.plugin import Clock, StreamCredentials
-    from headend_contract.reference.platform import Input
+    from headend.plugin import StreamCredentials
 
 
 @known_bad(
@@ -60,43 +57,14 @@ class RotatesOnPaper(ReferenceProvider):
         return evolve(found, stream_key=key, ingests=(Ingest.rtmp(found.rtmp_push_url, key),))
 
 
-class _KeepsEncoders(SimulatedPlatform):
-    def rotate_key(self, input_id: str) -> dict[str, object]:
-        with self._lock:
-            self._keeping = True
-            try:
-                return super().rotate_key(input_id)
-            finally:
-                self._keeping = False
-
-    _keeping = False
-
-    def _throw_out(self, one: Input) -> None:
-        if not self._keeping:
-            super()._throw_out(one)
-
-
-def keeps_encoders(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make a platform that leaves an encoder in when its key is replaced."""
-    return SimulatorApp(
-        _KeepsEncoders(
-            clock=clock or SystemClock(),
-            random=random or Random(0),  # noqa: S311  # its keys open nothing
-            switches=ReferenceSwitches.of(switches or {}),
-        )
-    )
-
-
-register(
-    KnownBad(
-        name="leaves-the-encoder-of-the-old-key",
-        what="Its platform keeps the connection of the old key, and it does not stop it.",
-        fails=frozenset({"KEY-ROTATE-003"}),
-        spec=reference_spec(simulator=keeps_encoders),
-    )
+@known_bad_simulator(
+    "KEY-ROTATE-003",
+    what="Its platform keeps the connection of the old key, and it does not stop it.",
 )
+class LeavesTheEncoderOfTheOldKey(KeepsEncoders):
+    """Looks at keys when somebody comes, and never again."""
+
+    def rotate_key(self, input_id: str) -> dict[str, object]:
+        """Replace the key, and leave the encoder in that has the old one."""
+        with self.keeping():
+            return super().rotate_key(input_id)

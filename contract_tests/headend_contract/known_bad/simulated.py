@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from random import Random, SystemRandom
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from headend.plugin import ConfigurationError, SystemClock
-from headend_contract.known_bad import KnownBad, reference_spec, register
-from headend_contract.reference.platform import ReferenceSwitches, SimulatedPlatform
+from headend.plugin import ConfigurationError
+from headend_contract.known_bad.platforms import known_bad_simulator
+from headend_contract.reference.platform import SimulatedPlatform
 from headend_contract.reference.simulator import SimulatorApp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from random import Random
 
     from headend.plugin import Clock
+    from headend_contract.reference.platform import ReferenceSwitches
 
 
-def _platform(
-    clock: Clock | None, random: Random | None, switches: Mapping[str, object] | None
-) -> SimulatedPlatform:
-    return SimulatedPlatform(
-        clock=clock or SystemClock(),
-        random=random or Random(0),  # noqa: S311  # its keys open nothing
-        switches=ReferenceSwitches.of(switches or {}),
-    )
+@known_bad_simulator(
+    "SIMULATOR-ENVIRONMENT-001", what="The simulator's environment does not name the provider."
+)
+class NamelessSimulator(SimulatorApp):
+    """Does not say whose it is."""
 
-
-class _Nameless(SimulatorApp):
     def environment(self, url: str) -> Mapping[str, str]:
         """Return the variables that point a host at it, but for the provider's name."""
         variables = {**super().environment(url)}
@@ -35,88 +32,30 @@ class _Nameless(SimulatorApp):
         return variables
 
 
-def create_nameless_app(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make an application that does not say whose it is."""
-    return _Nameless(_platform(clock, random, switches))
+@known_bad_simulator("SIMULATOR-RESET-001", what="The simulator keeps everything over a reset.")
+class RememberingSimulator(SimulatorApp):
+    """Is not empty after a reset."""
 
-
-class _Remembering(SimulatorApp):
     def reset(self) -> None:
         """Forget what was asked, and nothing else."""
         self.platform.requests.clear()
 
 
-def create_remembering_app(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make an application that is not empty after a reset."""
-    return _Remembering(_platform(clock, random, switches))
+@known_bad_simulator(
+    "SIMULATOR-SAME-001", what="The simulator's ids and keys do not come from the seed."
+)
+class WhimsicalSimulator(SimulatedPlatform):
+    """Has ids and keys that are never the same."""
+
+    def __init__(self, *, clock: Clock, random: Random, switches: ReferenceSwitches) -> None:  # noqa: ARG002  # which is what is wrong
+        super().__init__(clock=clock, random=SystemRandom(), switches=switches)
 
 
-def create_whimsical_app(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,  # noqa: ARG001  # which is what is wrong
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make an application whose ids and keys are never the same."""
-    return SimulatorApp(_platform(clock, SystemRandom(), switches))
+@known_bad_simulator("SIMULATOR-SWITCH-001", what="The simulator takes a switch that there is not.")
+class AgreeableSimulator(SimulatorApp):
+    """Has a switch for everything."""
 
-
-class _Agreeable(SimulatorApp):
     def switch(self, **values: object) -> None:
         """Change those of the switches that there are."""
         with suppress(ConfigurationError):
             super().switch(**values)
-
-
-def create_agreeable_app(
-    *,
-    clock: Clock | None = None,
-    random: Random | None = None,
-    switches: Mapping[str, object] | None = None,
-) -> SimulatorApp:
-    """Make an application with a switch for everything."""
-    return _Agreeable(_platform(clock, random, switches))
-
-
-register(
-    KnownBad(
-        name="nameless-simulator",
-        what="The simulator's environment does not name the provider.",
-        fails=frozenset({"SIMULATOR-ENVIRONMENT-001"}),
-        spec=reference_spec(simulator=create_nameless_app),
-    )
-)
-register(
-    KnownBad(
-        name="remembering-simulator",
-        what="The simulator keeps everything over a reset.",
-        fails=frozenset({"SIMULATOR-RESET-001"}),
-        spec=reference_spec(simulator=create_remembering_app),
-    )
-)
-register(
-    KnownBad(
-        name="whimsical-simulator",
-        what="The simulator's ids and keys do not come from the seed.",
-        fails=frozenset({"SIMULATOR-SAME-001"}),
-        spec=reference_spec(simulator=create_whimsical_app),
-    )
-)
-register(
-    KnownBad(
-        name="agreeable-simulator",
-        what="The simulator takes a switch that there is not.",
-        fails=frozenset({"SIMULATOR-SWITCH-001"}),
-        spec=reference_spec(simulator=create_agreeable_app),
-    )
-)

@@ -64,7 +64,7 @@ def keeps_generated_texts(case: Case) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @example(name=" a\t", channel_id=" A ", metadata={"a": "\n", "A": " "})
+    @example(name=" ä\t", channel_id=" A ", metadata={"a": "\n", "A": " "})
     @given(
         name=texts,
         channel_id=texts.filter(lambda text: bool(text.strip()) and text.isprintable()),

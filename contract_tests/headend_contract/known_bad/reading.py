@@ -154,6 +154,7 @@ class DisablesNothing(ReferenceProvider):
 
 @known_bad(
     "LIVE-FIND-001",
+    "SAFE-CREATE-001",
     "SAFE-CREATE-002",
     "SAFE-CREATE-003",
     what="It finds a live stream by its name instead of its marker.",

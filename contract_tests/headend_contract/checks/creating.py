@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,9 @@ from headend_contract.check import Level, check, expect, expect_equal, nothing_t
 from headend_contract.checks.steps import expect_hls, is_near, truth_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from headend.plugin import AttemptEvent, LiveStream, Provider, WaitEvent
     from headend_contract.case import Case
 
 
@@ -217,6 +221,66 @@ def gives_a_working_key(case: Case) -> None:
         case.connect(made.stream_key) is not None,
         "the platform refuses an encoder that uses the stream key",
     )
+
+
+@check(
+    "LIVE-CREATE-010",
+    "A creation that is answered is not looked up",
+    level=Level.CORE,
+    rule="Where nothing goes wrong on the way, the provider takes the platform's answer to a "
+    "creation for the result: no attempt fails, and find_live_streams() is not asked.",
+    why="headend looks a creation up whose answer it cannot use, and so hides that no answer is "
+    "ever used: each creation then takes the time in which lists settle, fails where they are "
+    "slow, and loses what only the answer told.",
+    hint="Log on DEBUG and look at the attempts of create_live_stream: the first that fails says "
+    "what of the answer is read wrong, or what the simulator answers in place of it.",
+)
+def takes_the_answer(case: Case) -> None:
+    """Create, and note each attempt that fails and each look for what was made."""
+    attempts = _Failures()
+    opened = case.open_provider(observer=attempts)
+    with _counting_looks(opened.provider) as looks:
+        case.create(platform=opened.platform)
+
+    expect(
+        not attempts.told,
+        f"a creation that nothing disturbs has an attempt that fails: {'; '.join(attempts.told)}",
+    )
+    expect(not looks, "a creation that nothing disturbs is looked up, as if its answer were lost")
+
+
+class _Failures:
+    """An observer that keeps the attempts that fail."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def attempt(self, event: AttemptEvent) -> None:
+        """Be told of a request."""
+        if event.outcome != "ok":
+            status = "" if event.status is None else f" (status {event.status})"
+            self.told.append(f"{event.operation} raised {event.outcome}{status}")
+
+    def wait(self, event: WaitEvent) -> None:
+        """Be told of a wait."""
+
+
+@contextmanager
+def _counting_looks(provider: Provider) -> Iterator[list[str]]:
+    """Note the markers that are looked for meanwhile."""
+    from unittest.mock import patch
+
+    markers: list[str] = []
+    # The class is changed, because an object may have no room for a method of its own.
+    kind = type(provider)
+    look = kind.find_live_streams
+
+    def counted(self: Provider, marker: str, name: str | None) -> Sequence[LiveStream]:
+        markers.append(marker)
+        return look(self, marker, name)
+
+    with patch.object(kind, "find_live_streams", counted):
+        yield markers
 
 
 @check(

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from headend.plugin import Capability, Ingest, Secret
+from headend.plugin import Capability, Ingest, PlatformProtocolError, Secret
 from headend_contract.known_bad import KnownBad, known_bad, reference_spec, register
 from headend_contract.known_bad.changes import ChangedAnswers, ChangedCredentials
-from headend_contract.reference.provider import ReferenceProvider
+from headend_contract.known_bad.platforms import known_bad_simulator
+from headend_contract.reference.platform import RefusedError, SimulatedPlatform
+from headend_contract.reference.provider import CREATE, ReferenceProvider
+from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from headend.plugin import CreateRequest, StreamCredentials
 
 
@@ -120,6 +125,33 @@ class CutKey(ChangedAnswers):
     def changed(self, content: bytes) -> bytes:
         """Take it off."""
         return content.replace(b'"stream_key": "rk_', b'"stream_key": "')
+
+
+@known_bad("LIVE-CREATE-010", what="It never makes sense of the answer to a creation.")
+class MisreadsCreations(ReferenceProvider):
+    """Reads the answer wrong, every time."""
+
+    def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
+        """Create, and complain of the answer."""
+        made = super().create_live_stream(request)
+        raise PlatformProtocolError(
+            f"the answer names {made.stream_id} in a field that is not promised",
+            provider=NAME,
+            operation=CREATE.name,
+            request_sent=True,
+        )
+
+
+@known_bad_simulator(
+    "LIVE-CREATE-010", what="Its simulator says of each creation that it failed, and carries it out."
+)
+class SaysThatCreationsFail(SimulatedPlatform):
+    """Answers with a 500 in place of the live stream."""
+
+    def create_input(self, body: Mapping[str, object]) -> dict[str, object]:
+        """Create an input, and say that it went wrong."""
+        super().create_input(body)
+        raise RefusedError(500, "internal", "Something went wrong.")
 
 
 @known_bad("LIVE-INGEST-001", what="Its first ingest is another server than the one it names.")

@@ -7,9 +7,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final, cast
 
 from attrs import evolve
+from starlette.requests import ClientDisconnect
 
 from headend.errors import PluginError
 from headend_contract.case import SentRequest
@@ -70,6 +72,7 @@ def simulator_venue(
             folder=Path(folder),
             environment=environment or {},
             provenance=f"simulator of {subject.origin}",
+            package=subject.spec.simulator.partition(".")[0].partition(":")[0],
         )
 
 
@@ -84,6 +87,7 @@ class SimulatorVenue:
         folder: Path,
         environment: Mapping[str, str],
         provenance: str,
+        package: str,
     ) -> None:
         self._factory = factory
         self._serve = serve
@@ -91,6 +95,7 @@ class SimulatorVenue:
         self._folder = folder
         self._environment = environment
         self._provenance = provenance
+        self._package = package
 
     @contextmanager
     def world(self, check: Check) -> Iterator[SimulatorWorld]:
@@ -102,7 +107,8 @@ class SimulatorVenue:
                 random=Random(f"{check.id} platform"),  # noqa: S311  # its keys open nothing
             )
             stack.callback(simulator.close)
-            faults = FaultLayer(cast("ASGIApp", simulator))
+            application = _Watched(cast("ASGIApp", simulator), self._package)
+            faults = FaultLayer(application)
             log = RequestLog(faults)
             entrance, served = self._entrance, self._served
             entrance.app = log
@@ -112,6 +118,7 @@ class SimulatorVenue:
                 simulator,
                 faults,
                 log,
+                application.raised,
                 clock=clock,
                 environment={
                     "HEADEND_DATA_DIR": str(self._folder / check.id),
@@ -137,6 +144,7 @@ class SimulatorWorld(World):
         simulator: Simulator,
         faults: FaultLayer,
         log: RequestLog,
+        raised: Sequence[str],
         *,
         clock: ManualClock,
         environment: Mapping[str, str],
@@ -150,6 +158,7 @@ class SimulatorWorld(World):
         self.provenance = provenance
         self._manual = clock
         self._log = log
+        self._raised = raised
         self._move = move
 
     def left_behind(self) -> None:
@@ -166,11 +175,43 @@ class SimulatorWorld(World):
         self._manual.advance(seconds)
 
     def problems(self) -> Sequence[str]:
-        """Tell of requests that go on although all is closed."""
+        """Tell of requests that go on although all is closed, and of errors in the simulator."""
         left = self._log.wait_until_idle(_LINGER)
-        if not left:
-            return ()
-        return [f"{left} of its requests went on after all was closed"]
+        found = [f"the simulator raised {one}" for one in dict.fromkeys(self._raised)]
+        if left:
+            found.append(f"{left} of its requests went on after all was closed")
+        return found
+
+
+class _Watched:
+    """A simulated platform whose errors are kept: its client sees no more than a 500.
+
+    Attributes:
+        raised: each error, with the last line of the platform's package that it came through.
+    """
+
+    def __init__(self, app: ASGIApp, package: str) -> None:
+        self.raised: list[str] = []
+        self._app = app
+        self._package = package
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        try:
+            await self._app(scope, receive, send)
+        except ClientDisconnect:  # the client's doing, or that of a fault
+            raise
+        except Exception as error:
+            self.raised.append(self._told(error))
+            raise
+
+    def _told(self, error: Exception) -> str:
+        place = ""
+        for frame, line in walk_tb(error.__traceback__):
+            module = str(frame.f_globals.get("__name__", ""))
+            if module != __name__ and module.partition(".")[0] == self._package:
+                place = f" ({module} line {line})"
+        return f"{type(error).__name__}{place}"
 
 
 class RequestLog:

@@ -35,6 +35,7 @@ from headend_contract.expected import ExpectedFailure, Kind
 from headend_contract.faults import HANG, UNAVAILABLE
 from headend_contract.modes import NotRunError, StaleError, simulator as simulator_mode
 from headend_contract.reference.provider import ReferenceProvider
+from headend_contract.reference.simulator import SimulatorApp, create_app
 from headend_contract.report import Conformance, Report, Result, Verdict
 from headend_contract.runner import check_provider
 
@@ -80,6 +81,19 @@ class StuckProvider(ReferenceProvider):
         return stream_id
 
 
+class BrokenSimulator(SimulatorApp):
+    """Raises what its client sees as a 500."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Break."""
+        raise ValueError(scope["path"])
+
+
+def create_broken(**_: object) -> BrokenSimulator:
+    """Make a simulator that breaks."""
+    return BrokenSimulator(create_app().platform)
+
+
 @pytest.fixture
 def broken(reference: ProviderSpec) -> ProviderSpec:
     return evolve(reference, factory=f"{__name__}:{BrokenProvider.__name__}")
@@ -122,6 +136,20 @@ class TestVerdict:
         line = getsourcelines(BrokenProvider.get_playback_url)[1] + 2
         reason = f"KeyError: 'b' (at {__name__} line {line})"
         assert (result.verdict, result.reason) == (Verdict.FAILED, reason)
+
+    def test_an_error_in_the_simulator_is_told_once_with_its_line(
+        self, verdict_on: Decide, reference: ProviderSpec
+    ) -> None:
+        spec = evolve(reference, simulator=f"{__name__}:{create_broken.__name__}")
+
+        result = verdict_on(lists, run={"spec": spec})
+
+        line = getsourcelines(BrokenSimulator.__call__)[1] + 2
+        told = f"the simulator raised ValueError ({__name__} line {line})"
+        assert result.verdict is Verdict.FAILED
+        assert str(result.reason).startswith("PlatformUnavailableError: ")
+        assert str(result.reason).endswith(f"; moreover {told}")
+        assert str(result.reason).count(told) == 1
 
     def test_what_the_check_itself_raises_is_an_error(self, verdict_on: Decide) -> None:
         def stumbles(case: Case) -> None:

@@ -285,15 +285,20 @@ def tells_outages(case: Case) -> None:
 def tells_timeouts(case: Case) -> None:
     """List while nothing answers, with little time."""
     platform = case.open(timeout=_LITTLE)
-    began = perf_counter()
-    error, _ = failure_of(
-        case, always(HANG), lambda: list(platform.list_live_streams()), "a request without answer"
-    )
-    took = perf_counter() - began
-
-    expect(isinstance(error, PlatformTimeoutError), f"no answer in time is {_kind(error)}")
-    expect(error.retryable, "a PlatformTimeoutError is told as not retryable")
-    expect(error.request_sent is not False, "a request without answer is told as never sent")
+    for _ in range(_TRIES):
+        began = perf_counter()
+        error, _ = failure_of(
+            case,
+            always(HANG),
+            lambda: list(platform.list_live_streams()),
+            "a request without answer",
+        )
+        took = perf_counter() - began
+        expect(isinstance(error, PlatformTimeoutError), f"no answer in time is {_kind(error)}")
+        expect(error.retryable, "a PlatformTimeoutError is told as not retryable")
+        expect(error.request_sent is not False, "a request without answer is told as never sent")
+        if took <= _MUCH:
+            break
     expect(
         took <= _MUCH,
         f"a call that may take {_LITTLE} s waits for an answer for {took:.1f} s",
@@ -303,8 +308,12 @@ def tells_timeouts(case: Case) -> None:
 _LITTLE: Final = 0.06
 """Seconds for a call; what waits for an answer does so in real time."""
 
-_MUCH: Final = 4.0
-"""Real seconds that this takes on no machine, however busy, but with a timeout of its own."""
+_MUCH: Final = 1.0
+_TRIES: Final = 3
+"""Real seconds that this takes only with a time limit of its own, or on a machine that is busy.
+
+It is not as busy three times in a row.
+"""
 
 
 @check(

@@ -27,10 +27,10 @@ from headend_contract.reference.transport import Transport
 from headend_contract.reference.wire import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TypeVar
 
-    from headend.plugin import LiveStream, Operation, PlatformError
+    from headend.plugin import Attempt, LiveStream, Operation, PlatformError
     from headend_contract.known_bad.transports import Request
     from headend_contract.reference.transport import Answer
 
@@ -155,6 +155,30 @@ class TimeoutsAreOutages(_OneKindOfSilence):
     """Believes that the platform is down."""
 
     told_as = PlatformUnavailableError
+
+
+@known_bad_transport(
+    "ERROR-TIMEOUT-001", what="It waits two seconds for an answer, however little time there is."
+)
+class WaitsAsItLikes(Transport):
+    """Has a time limit of its own in place of the attempt's."""
+
+    def exchange(
+        self,
+        operation: Operation,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: object,
+    ) -> Answer:
+        """Send a request once and return the answer, whatever it is."""
+        patient = evolve(attempt, timeout=_OWN_LIMIT)
+        return super().exchange(operation, patient, method, path, query, body)
+
+
+_OWN_LIMIT: Final = 2.0
+"""Seconds."""
 
 
 @known_bad_transport("ERROR-RESET-001", what="A connection that was reset is told as a timeout.")

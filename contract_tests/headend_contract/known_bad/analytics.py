@@ -68,6 +68,21 @@ class MinutesForSeconds(ReferenceProvider):
         return evolve(found, total_watch_time=(found.total_watch_time or 0) / 60)
 
 
+@known_bad(
+    "ANALYTICS-TIME-001", what="Its watch time is in minutes, and is told only while it is live."
+)
+class MinutesWhileLive(ReferenceProvider):
+    """Forgets the unit of a figure that is gone when the show is over."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Give minutes, or nothing."""
+        found = super().get_analytics(stream_id)
+        if found.total_watch_time is None or found.current_bitrate is not None:
+            return evolve(found, total_watch_time=(found.total_watch_time or 0) / 60)
+        unknown = {**found.unknown, "total_watch_time": "the show is over"}
+        return evolve(found, total_watch_time=None, unknown=unknown)
+
+
 @known_bad("ANALYTICS-BITRATE-001", what="Its bitrate is in kilobits.")
 class KilobitsForBits(ReferenceProvider):
     """Forgets the unit."""

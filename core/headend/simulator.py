@@ -37,6 +37,8 @@ class TrueLiveStream:
         live: whether an encoder pushes and viewers can watch.
         viewers: how many watch now; 0 while there is nothing to watch.
         recordings: the ids of what is kept of its sessions, also while it is being recorded.
+        bitrate: what an encoder pushes now, in bits per second; `None`: nobody pushes, or the
+            simulator does not know.
     """
 
     stream_id: str
@@ -44,6 +46,7 @@ class TrueLiveStream:
     live: bool
     viewers: int
     recordings: frozenset[str] = frozenset()
+    bitrate: int | None = None
 
 
 @frozen(kw_only=True)

@@ -172,7 +172,7 @@ _LONG: Final = 600.0
     level=Level.EXTENDED,
     needs_simulator=True,
     rule="While an encoder pushes a show, current_bitrate is its bits per second, or None: not its "
-    "thousands of them.",
+    "thousands of them, and no bytes.",
     why="Platforms tell kilobits, hosts compare with the 2500000 that they told the encoder to "
     "send.  A wrong unit is an alarm in every show, or never one.",
     hint="Convert to bit/s where the answer is read.",
@@ -192,7 +192,15 @@ def knows_the_bitrate(case: Case) -> None:
         f"current_bitrate is {told} while an encoder pushes, and no picture has so many bits per "
         "second",
     )
+    pushed = truth_of(case, made).bitrate
+    expect(
+        pushed is None or abs(told - pushed) <= _INEXACT * pushed,
+        f"current_bitrate is {told} while an encoder pushes {pushed} bit/s",
+    )
 
+
+_INEXACT: Final = 0.3
+"""The part by which a platform's mean may be off."""
 
 _LEAST_BITRATE: Final = 32_000
 _MOST_BITRATE: Final = 200_000_000

@@ -93,3 +93,15 @@ class KilobitsForBits(ReferenceProvider):
         if found.current_bitrate is None:
             return found
         return evolve(found, current_bitrate=found.current_bitrate // 1000)
+
+
+@known_bad("ANALYTICS-BITRATE-001", what="Its bitrate is in bytes.")
+class BytesForBits(ReferenceProvider):
+    """Forgets the unit, so that the figure still could be that of a show."""
+
+    def get_analytics(self, stream_id: str) -> StreamAnalytics:
+        """Give bytes."""
+        found = super().get_analytics(stream_id)
+        if found.current_bitrate is None:
+            return found
+        return evolve(found, current_bitrate=found.current_bitrate // 8)

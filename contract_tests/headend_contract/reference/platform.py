@@ -617,6 +617,7 @@ class SimulatedPlatform:
             recordings=frozenset(
                 each.id for each in self.recordings.values() if each.input_id == one.id
             ),
+            bitrate=BITRATE if status == "on_air" else None,
         )
 
     def _find(self, input_id: str) -> Input:

@@ -19,7 +19,7 @@ from attrs import define, evolve, field, frozen
 from headend.media import MediaStream
 from headend.plugin import PlatformTruth, StreamState, TrueLiveStream
 from headend_ivs.simulator.identity import ACCOUNT
-from headend_ivs.simulator.metrics import Moment
+from headend_ivs.simulator.metrics import AUDIO_BITRATE, VIDEO_BITRATE, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -639,6 +639,7 @@ def _true(channel: Channel) -> TrueLiveStream:
         stream_keys=frozenset(() if channel.key is None else (channel.key.value,)),
         live=status == "live",
         viewers=max(0, channel.viewers) if status in {"live", "starving", "stopping"} else 0,
+        bitrate=VIDEO_BITRATE + AUDIO_BITRATE if status == "live" else None,
     )
 
 

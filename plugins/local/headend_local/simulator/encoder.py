@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FRAME_TIME: Final = 0.5
 """Seconds from frame to frame."""
 
+BITRATE: Final = round(8 * len(picture.frame(0, 0).payload) / FRAME_TIME)
+"""Bits per second that it pushes."""
+
 _APP: Final = "live"
 _TC_URL: Final = "rtmp://127.0.0.1/live"
 

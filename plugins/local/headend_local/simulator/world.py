@@ -13,7 +13,7 @@ from headend_local.ingest import IngestLimits, IngestServer
 from headend_local.live_stream import Clocks
 from headend_local.registry import Registry
 from headend_local.simulator.audience import Audience
-from headend_local.simulator.encoder import Push
+from headend_local.simulator.encoder import BITRATE, Push
 from headend_local.state import State
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class World:
             stream_keys=frozenset((key,) if record.enabled else ()),
             live=running.state is StreamState.LIVE,
             viewers=0 if audience is None else audience.watching,
+            bitrate=BITRATE if running.state is StreamState.LIVE else None,
         )
 
     def _what_comes(self) -> Iterator[tuple[float, Callable[[], Awaitable[None]]]]:

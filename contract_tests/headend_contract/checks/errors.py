@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from functools import partial
 from time import perf_counter
 from types import UnionType
@@ -26,6 +27,7 @@ from headend.plugin import (
 )
 from headend.settings import describe_settings
 from headend_contract.check import (
+    CheckFailedError,
     Level,
     check,
     expect,
@@ -48,6 +50,7 @@ from headend_contract.checks.disturbances import (
     times,
 )
 from headend_contract.checks.steps import push
+from headend_contract.closed_port import closed_port
 from headend_contract.faults import (
     DROP_ANSWER,
     DROP_REQUEST,
@@ -57,6 +60,7 @@ from headend_contract.faults import (
     changing,
     slow,
 )
+from headend_contract.opening import process_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -337,6 +341,57 @@ def tells_resets(case: Case) -> None:
             f"a reset connection is {_kind(error)}",
         )
         expect(error.request_sent is not False, "a request that got out is told as never sent")
+
+
+@check(
+    "ERROR-CONNECT-001",
+    "A connection that is refused is a PlatformUnavailableError, and nothing was sent",
+    level=Level.EXTENDED,
+    needs_simulator=True,
+    rule="Where nobody listens at the platform's address, reading and creating try three "
+    "connections and raise a PlatformUnavailableError that is retryable and has "
+    "request_sent=False.",
+    why="It is what a restart of the platform looks like.  A creation that surely was not sent is "
+    "sent again; told as perhaps sent, it is looked up first, at a platform that is not there, "
+    "and its outcome counts as uncertain.",
+    hint="Map the HTTP client's own class for connections that did not come about with "
+    "request_sent=False, and turn off the client's retries of connections.",
+)
+def tells_refused_connections(case: Case) -> None:
+    """List and create where nobody listens."""
+    list_all(case)  # at the right address, which shows that it is the address that matters
+    with ExitStack() as stack:
+        port = stack.enter_context(closed_port())
+        elsewhere = case.simulator.environment(port.url)
+        # Some SDKs read the address from the process's environment when it is first needed.
+        stack.enter_context(process_environment((), elsewhere))
+        platform = case.open(environment=elsewhere)
+        operations: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("listing", lambda: list(platform.list_live_streams())),
+            ("creating", lambda: platform.create_live_stream("show")),
+        )
+        for what, operation in operations:
+            port.tries.clear()
+            error, _ = case.sent_by(operation)
+            if not isinstance(error, PlatformUnavailableError):
+                raise CheckFailedError(
+                    f"{what} where every connection is refused is {_kind(error)}"
+                )
+            expect(error.retryable, f"{what} where every connection is refused is not retryable")
+            expect(
+                error.request_sent is False,
+                f"{what} where every connection is refused is told with request_sent="
+                f"{error.request_sent}",
+            )
+            expect_equal(
+                len(port.tries),
+                _ATTEMPTS,
+                f"the number of connections that {what} tries where each is refused",
+            )
+
+
+_ATTEMPTS: Final = 3
+"""How often a request is sent at most: the policy of `headend.plugin.Calls`."""
 
 
 @check(

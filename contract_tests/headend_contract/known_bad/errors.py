@@ -6,6 +6,7 @@ import json
 from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import httpx
 from attrs import evolve
 
 from headend.plugin import (
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import TypeVar
 
-    from headend.plugin import Attempt, LiveStream, Operation, PlatformError
+    from headend.plugin import Attempt, LiveStream, Operation, PlatformError, ProviderContext
     from headend_contract.known_bad.transports import Request
+    from headend_contract.reference.settings import ReferenceSettings
     from headend_contract.reference.transport import Answer
 
     _T = TypeVar("_T")
@@ -207,6 +209,39 @@ class ClaimsThatNothingWasSent(Transport):
     ) -> PlatformError:
         """Return the error for a request that got no answer."""
         return super().no_answer(kind, operation, error, sent=False)
+
+
+@known_bad_transport(
+    "ERROR-CONNECT-001", what="A connection that was refused is told as perhaps sent."
+)
+class DoubtsRefusedConnections(Transport):
+    """Knows nothing of what got no answer."""
+
+    def no_answer(
+        self,
+        kind: type[PlatformError],
+        operation: Operation,
+        error: Exception,
+        *,
+        sent: bool | None,
+    ) -> PlatformError:
+        """Return the error for a request that got no answer."""
+        sent = None if isinstance(error, httpx.ConnectError) else sent
+        return super().no_answer(kind, operation, error, sent=sent)
+
+
+@known_bad_transport("ERROR-CONNECT-001", what="Its HTTP client tries each connection twice.")
+class ConnectsTwice(Transport):
+    """Leaves the client's retries on."""
+
+    def __init__(self, settings: ReferenceSettings, context: ProviderContext) -> None:
+        super().__init__(settings, context)
+        self._client = httpx.Client(
+            headers=self._client.headers,
+            transport=httpx.HTTPTransport(verify=False, retries=1),  # noqa: S501  # on loopback
+            trust_env=False,
+            follow_redirects=False,
+        )
 
 
 _EMPTY_PAGE: Final = b'{"inputs": [], "next_cursor": null}'

@@ -20,6 +20,7 @@ It fails by `expect` and its kin, and never by a bare ``assert``, which ``python
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, TypeVar
 
@@ -226,6 +227,18 @@ def all_checks() -> tuple[Check, ...]:
     import_module(CHECKS)
     own = (one for one in _registered.values() if one.module.startswith(f"{CHECKS}."))
     return tuple(sorted(own, key=lambda one: one.id))
+
+
+def no_such_check(name: str, known: Iterable[str]) -> str:
+    """Say that there is no check of that id, and which one may be meant.
+
+    Args:
+        name: what was given as an id, or as a pattern of ids.
+        known: the ids that there are.
+    """
+    close = get_close_matches(name.upper(), sorted(known), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"there is no check {name}; {hint}`headend contract list` has all"
 
 
 def expect(condition: bool, message: str) -> None:

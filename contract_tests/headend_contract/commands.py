@@ -225,19 +225,13 @@ def explain_command(check_id: str, *, as_json: bool) -> None:
 
 
 def _find(check_id: str) -> Check:
-    from difflib import get_close_matches
-
     from headend.errors import ConfigurationError
-    from headend_contract.check import all_checks
+    from headend_contract.check import all_checks, no_such_check
 
     checks = {one.id: one for one in all_checks()}
     found = checks.get(check_id.upper())
     if found is None:
-        close = get_close_matches(check_id.upper(), checks, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise ConfigurationError(
-            f"there is no check {check_id}; {hint}`headend contract list` has all"
-        )
+        raise ConfigurationError(no_such_check(check_id, checks))
     return found
 
 
@@ -325,13 +319,14 @@ def _print_stale(provider: str, stale: list[Stale], *, as_json: bool) -> None:
 
 def _print_recorded(recorded: list[Recorded], folder: Path, *, as_json: bool) -> None:
     from headend_contract.recording import Outcome
+    from headend_contract.report import counted
 
     if as_json:
         print_json(recorded)
         return
     for one in recorded:
         if one.outcome is not Outcome.NOT_NEEDED:
-            requests = f"{one.interactions} requests" if one.interactions else ""
+            requests = counted(one.interactions, "request") if one.interactions else ""
             words = "; ".join(text for text in (requests, one.reason) if text)
             click.echo(f"{one.outcome:<12} {one.check:<22} {words}".rstrip())
     counts = Counter(one.outcome for one in recorded)

@@ -19,8 +19,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from contextlib import suppress
 from datetime import date
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,10 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
+from headend.errors import PluginError
 from headend.plugin import ConfigurationError
+from headend_contract.check import no_such_check
+from headend_contract.opening import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,7 +96,8 @@ def load_expected_failures(subject: Subject, known: Iterable[str]) -> tuple[Expe
 
     Raises:
         ConfigurationError: with every problem at once: an entry that is not as it should be, an
-            id that no check has, two entries for one check, or entries in both places.
+            id that no check has, a class of errors that there is not, two entries for one check,
+            or entries in both places.
     """
     package = _file_in_package(subject)
     tree = None if subject.distribution is None else _pyproject_of(subject.distribution)
@@ -108,11 +112,30 @@ def load_expected_failures(subject: Subject, known: Iterable[str]) -> tuple[Expe
                 f"keep {FILE}, which a wheel carries"
             )
         entries += found
-    return _checked(subject.name, entries, frozenset(known))
+    if not entries:
+        return ()
+    return _checked(subject.name, entries, frozenset(known), _known_errors(subject))
+
+
+def _known_errors(subject: Subject) -> frozenset[str]:
+    """Return the names of all classes of errors, those that the provider imports included."""
+    with suppress(PluginError):
+        resolve(subject.spec, subject.spec.factory)
+    found: set[type[BaseException]] = set()
+    more: list[type[BaseException]] = [BaseException]
+    while more:
+        one = more.pop()
+        if one not in found:
+            found.add(one)
+            more += type.__subclasses__(one)
+    return frozenset(one.__name__ for one in found)
 
 
 def _checked(
-    name: str, entries: list[tuple[Path, object]], known: frozenset[str]
+    name: str,
+    entries: list[tuple[Path, object]],
+    known: frozenset[str],
+    errors: frozenset[str],
 ) -> tuple[ExpectedFailure, ...]:
     made: dict[str, ExpectedFailure] = {}
     problems: list[str] = []
@@ -124,11 +147,9 @@ def _checked(
             problems.append(f"{where}: {error}")
             continue
         if one.id not in known:
-            close = get_close_matches(one.id.upper(), sorted(known), n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            problems.append(
-                f"{where}: there is no check {one.id}; {hint}`headend contract list` has all"
-            )
+            problems.append(f"{where}: {no_such_check(one.id, known)}")
+        if one.raises not in errors:
+            problems.append(f"{where}: raises names {one.raises}, which is no error's class")
         if one.id in made:
             problems.append(f"{where}: {one.id} is there already")
         made[one.id] = one
@@ -140,23 +161,22 @@ def _checked(
 def _structure(entry: object) -> ExpectedFailure:
     if not isinstance(entry, dict):
         raise ValueError("it is no table")  # noqa: TRY004  # one kind of error for all that is wrong
-    strangers = sorted(set(entry) - {*_REQUIRED, "until"})
-    missing = [one for one in _REQUIRED if one not in entry]
-    if strangers or missing:
-        says = [f"{one} is missing" for one in missing]
-        says += [f"{one} is no such field" for one in strangers]
-        raise ValueError(", ".join(says))
-    for field in _REQUIRED:
-        if not isinstance(entry[field], str) or not entry[field].strip():
-            raise ValueError(f"{field} is no text")
-    if _CLASS.fullmatch(entry["raises"]) is None:
-        raise ValueError(f"raises is the name of an error's class, not {entry['raises']!r}")
-    if entry["kind"] not in {one.value for one in Kind}:
-        raise ValueError(f"kind is one of {', '.join(Kind)}, not {entry['kind']!r}")
+    problems = [f"{one} is missing" for one in _REQUIRED if one not in entry]
+    problems += [f"{one} is no such field" for one in sorted(set(entry) - {*_REQUIRED, "until"})]
+    texts = {one: entry[one] for one in _REQUIRED if one in entry}
+    no_texts = {one for one, is_ in texts.items() if not isinstance(is_, str) or not is_.strip()}
+    problems += [f"{one} is no text" for one in texts if one in no_texts]
+    raises, kind = (texts.get(one) for one in ("raises", "kind"))
+    if isinstance(raises, str) and raises.strip() and _CLASS.fullmatch(raises) is None:
+        problems.append(f"raises is the name of an error's class, not {raises!r}")
+    if isinstance(kind, str) and kind.strip() and kind not in {one.value for one in Kind}:
+        problems.append(f"kind is one of {', '.join(Kind)}, not {kind!r}")
     until = entry.get("until")
     # A TOML date with a time is a `datetime`, which is a `date` as well.
     if until is not None and type(until) is not date:
-        raise ValueError("until is a day, as in 2030-06-30 without quotes")
+        problems.append("until is a day, as in 2030-06-30 without quotes")
+    if problems:
+        raise ValueError(", ".join(problems))
     return ExpectedFailure(
         id=entry["id"],
         kind=Kind(entry["kind"]),

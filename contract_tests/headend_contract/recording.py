@@ -16,14 +16,14 @@ from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
 from headend.errors import ConfigurationError, PluginError
 from headend_contract.cassettes import NAME, Cassettes, find_cassettes
-from headend_contract.check import CONTRACT_VERSION, Mode, all_checks
+from headend_contract.check import CONTRACT_VERSION, Mode, all_checks, no_such_check
 from headend_contract.deck import Sent, record as record_traffic
 from headend_contract.modes.live import LiveWorld, credentials, live_venue
 from headend_contract.modes.simulator import simulator_venue
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from headend_contract.check import Check
     from headend_contract.modes import Venue, World
     from headend_contract.report import Result
+
+
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+"""Folders that belong to installers."""
 
 
 class Outcome(StrEnum):
@@ -136,12 +140,19 @@ def record(
 
     Raises:
         PluginError: there is no such provider, or nothing to record it from.
-        ConfigurationError: `only` names no check, settings are missing or wrong, or other tapes
-            of this provider are played with other settings.
+        ConfigurationError: `only` names no check, settings are missing or wrong, other tapes of
+            this provider are played with other settings, or its tapes are where an installer has
+            put them and no other folder is named.
     """
     subject = Subject.of(provider)
     known = all_checks() if checks is None else tuple(checks)
     cassettes = _place(subject, folder)
+    if folder is None and _INSTALLED.intersection(cassettes.folder.parts):
+        raise ConfigurationError(
+            f"the recordings of provider {subject.name} are in {cassettes.folder}, as they were "
+            "installed, and the next installation replaces them; name another folder with "
+            "--cassettes"
+        )
     if mode is not None:
         mode = Mode(mode)  # a plain text is taken as well
     else:
@@ -237,9 +248,7 @@ def _place(subject: Subject, folder: Path | None) -> Cassettes:
 def _chosen(known: Sequence[Check], patterns: Sequence[str]) -> tuple[Check, ...]:
     for pattern in patterns:
         if not any(fnmatchcase(one.id, pattern) for one in known):
-            raise ConfigurationError(
-                f"there is no check {pattern}; `headend contract list` has all"
-            )
+            raise ConfigurationError(no_such_check(pattern, [one.id for one in known]))
     return tuple(
         one
         for one in sorted(known, key=lambda check: check.id)

@@ -295,3 +295,8 @@ def _row(result: Result) -> str:
 def _plain(text: str) -> str:
     """Return a text that Markdown shows as it is, in one line."""
     return _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``"1 request"``, ``"2 requests"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -23,11 +23,12 @@ from headend_contract.check import (
     NotApplicableError,
     NothingToTestError,
     all_checks,
+    no_such_check,
 )
 from headend_contract.expected import load_expected_failures
 from headend_contract.modes import NotRunError, StaleError
 from headend_contract.opening import process_environment
-from headend_contract.report import NOT_CHOSEN, Report, Result, Verdict
+from headend_contract.report import NOT_CHOSEN, Report, Result, Verdict, counted
 from headend_contract.subject import Subject
 from headend_contract.watching import Watch, masked
 
@@ -127,6 +128,7 @@ def open_run(
     if expected is None:
         expected = load_expected_failures(subject, [one.id for one in known])
     # A plain text is taken as well: as no mode that is known, it would be asked of the platform.
+    _refuse_inapplicable(subject, known, expected)
     mode = _default_mode(subject, cassettes) if mode is None else Mode(mode)
     with ExitStack() as stack:
         yield ContractRun(
@@ -150,11 +152,34 @@ def _choose(known: Sequence[Check], only: Iterable[str]) -> frozenset[Check]:
     for pattern in patterns:
         found = [one for one in known if fnmatchcase(one.id, pattern)]
         if not found:
-            raise ConfigurationError(
-                f"there is no check {pattern}; `headend contract list` has all"
-            )
+            raise ConfigurationError(no_such_check(pattern, [one.id for one in known]))
         chosen.update(found)
     return frozenset(chosen)
+
+
+def _refuse_inapplicable(
+    subject: Subject, known: Sequence[Check], expected: Iterable[ExpectedFailure]
+) -> None:
+    """Refuse expectations of checks that the provider is never asked; they tell of nothing."""
+    checks = {one.id: one for one in known}
+    problems = [
+        f"{one.id} is expected to fail and is not applicable: {reason}"
+        for one in expected
+        if one.id in checks and (reason := _why_not_applicable(subject, checks[one.id]))
+    ]
+    if problems:
+        raise ConfigurationError.of(f"provider {subject.name}", problems)
+
+
+def _why_not_applicable(subject: Subject, check: Check) -> str | None:
+    declared = subject.spec.capabilities
+    if lacking := check.requires - declared:
+        return f"the provider does not declare {', '.join(sorted(lacking))}"
+    if having := check.refuses & declared:
+        return f"the provider declares {', '.join(sorted(having))}"
+    if check.needs_distribution and subject.distribution is None:
+        return "the provider is a bare description, in no distribution"
+    return None
 
 
 def _default_mode(subject: Subject, cassettes: Path | None) -> Mode:
@@ -244,7 +269,7 @@ class ContractRun:
     def decide(self, check: Check) -> Result:
         """Run a check if it was chosen and can be run, and judge."""
         started = perf_counter()
-        reason = self._why_not_applicable(check)
+        reason = _why_not_applicable(self._subject, check)
         if check not in self._chosen:
             outcome = _Outcome(Verdict.NOT_RUN, NOT_CHOSEN[0])
         elif reason is not None:
@@ -285,16 +310,6 @@ class ContractRun:
             mode=self.mode,
             provenance=outcome.provenance,
         )
-
-    def _why_not_applicable(self, check: Check) -> str | None:
-        declared = self._subject.spec.capabilities
-        if lacking := check.requires - declared:
-            return f"the provider does not declare {', '.join(sorted(lacking))}"
-        if having := check.refuses & declared:
-            return f"the provider declares {', '.join(sorted(having))}"
-        if check.needs_distribution and self._subject.distribution is None:
-            return "the provider is a bare description, in no distribution"
-        return None
 
     def _run(self, check: Check) -> _Outcome:
         watch = Watch()
@@ -344,7 +359,8 @@ class ContractRun:
         if isinstance(error, NotApplicableError) and not isinstance(error, NothingToTestError):
             if sent:
                 return _Outcome(
-                    Verdict.ERROR, f"the check found itself not applicable after {sent} requests"
+                    Verdict.ERROR,
+                    f"the check found itself not applicable after {counted(sent, 'request')}",
                 )
             return _Outcome(Verdict.NOT_APPLICABLE, str(error))
         problems = world.problems()
@@ -358,7 +374,7 @@ class ContractRun:
             reason = "; moreover ".join([self._in_words(error), *problems])
             return _Outcome(verdict, reason, error, provenance)
         if check.offline and sent:
-            problems = [f"it sent {sent} requests where none is needed", *problems]
+            problems = [f"it sent {counted(sent, 'request')} where none is needed", *problems]
         if problems:
             reason = "; moreover ".join(problems)
             return _Outcome(Verdict.FAILED, reason, CheckFailedError(reason), provenance)

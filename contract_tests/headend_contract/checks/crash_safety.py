@@ -9,7 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from headend.plugin import Capability, PlatformError, StreamCredentials, UncertainOutcomeError
-from headend_contract.check import Level, check, expect, expect_equal, nothing_to_test
+from headend_contract.check import (
+    CheckFailedError,
+    Level,
+    check,
+    expect,
+    expect_equal,
+    nothing_to_test,
+)
 from headend_contract.checks.disturbances import times
 from headend_contract.faults import (
     CUT_ANSWER,
@@ -128,6 +135,11 @@ def takes_over_nothing(case: Case) -> None:
     case.pass_time(case.spec.settle_time)
     result, new = _create_under(case, {0: DROP_REQUEST})
 
+    if isinstance(result, Exception):
+        raise CheckFailedError(
+            "a creation whose request was lost, beside live streams of the same name, raises "
+            f"{type(result).__name__}: {result}"
+        ) from result
     expect(
         isinstance(result, StreamCredentials) and result.stream_id in new,
         "a creation whose request was lost returns a live stream that was there before",

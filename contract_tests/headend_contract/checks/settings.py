@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _NOT_SHOWN: Final = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSPHRASE)(_|$)")
+_NO_ADDRESS: Final = "no address"
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+]*://")
 
 
@@ -104,12 +105,12 @@ def refuses_what_is_no_address(case: Case) -> None:
     for name in variables:
         error = expect_raises(
             ConfigurationError,
-            lambda name=name: case.open(environment={name: "no address"}),  # type: ignore[misc]  # binds the loop's value
-            f"opening with a {name} that is no address",
+            lambda name=name: case.open(environment={name: _NO_ADDRESS}),  # type: ignore[misc]  # binds the loop's value
+            f"opening with {name} set to {_NO_ADDRESS!r}, which is no address,",
         )
         expect(
             any(name in problem for problem in error.problems),
-            f"{name} is wrong, and no problem of the error names it",
+            f"{name} was set to {_NO_ADDRESS!r}, and no problem of the error names it",
         )
 
 

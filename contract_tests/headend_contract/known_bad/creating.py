@@ -143,7 +143,8 @@ class MisreadsCreations(ReferenceProvider):
 
 
 @known_bad_simulator(
-    "LIVE-CREATE-010", what="Its simulator says of each creation that it failed, and carries it out."
+    "LIVE-CREATE-010",
+    what="Its simulator says of each creation that it failed, and carries it out.",
 )
 class SaysThatCreationsFail(SimulatedPlatform):
     """Answers with a 500 in place of the live stream."""

@@ -238,7 +238,7 @@ class ConnectsTwice(Transport):
         super().__init__(settings, context)
         self._client = httpx.Client(
             headers=self._client.headers,
-            transport=httpx.HTTPTransport(verify=False, retries=1),  # noqa: S501  # on loopback
+            transport=httpx.HTTPTransport(verify=False, retries=1),  # on loopback
             trust_env=False,
             follow_redirects=False,
         )

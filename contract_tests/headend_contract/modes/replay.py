@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from headend.errors import PluginError
@@ -174,10 +174,23 @@ class ReplayWorld(World):
             for one in self._deck.unplayed
         ]
         escapes = [f"it tried to {one} past the recording" for one in self._block.escapes]
-        found = missed + unplayed + escapes
+        found = [*_first(missed), *_first(unplayed), *_first(escapes)]
         if found:
             found.append(f"if that is meant, `{self._remedy}` records it anew")
         return found
+
+
+_SHOWN: Final = 3
+"""Sentences of one kind that are told in full: one change of a provider makes many."""
+
+
+def _first(sentences: Sequence[str]) -> list[str]:
+    """Return the first few sentences, each once, and how many more there are."""
+    different = list(dict.fromkeys(sentences))
+    told, more = different[:_SHOWN], len(different[_SHOWN:])
+    if more:
+        told[-1] += f", and {more} more of this kind"
+    return told
 
 
 class RecordedClock(ManualClock):

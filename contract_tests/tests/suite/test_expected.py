@@ -126,6 +126,7 @@ def test_two_places_are_one_too_many(install: Install) -> None:
         ('kind = "upstream"', "kind = 1", "kind is no text"),
         ('"The platform cuts names off."', '" "', "reason is no text"),
         ('raises = "CheckFailedError"\n', "", "raises is missing"),
+        ('"CheckFailedError"', '"ChekFailedError"', "raises names ChekFailedError, which is no"),
         ('"CheckFailedError"', '"any error"', "raises is the name of an error's class"),
         ("until = 2030-06-30", 'until = "2030-06-30"', "until is a day"),
         ("until = 2030-06-30", "until = 2030-06-30T00:00:00", "until is a day"),
@@ -153,6 +154,17 @@ def test_all_that_is_wrong_is_told_at_once(install: Install) -> None:
     assert len(error.value.problems) == 2
     assert "expected-failures 1: kind is one of" in error.value.problems[0]
     assert "expected-failures 3: TEST-CHECK-001 is there already" in error.value.problems[1]
+
+
+def test_all_that_is_wrong_with_one_entry_is_told_at_once(install: Install) -> None:
+    wrong = IN_PACKAGE.replace("upstream", "lazy").replace("2030-06-30", "3") + "why = 1\n"
+
+    with pytest.raises(ConfigurationError) as error:
+        load_expected_failures(install(package=wrong), KNOWN)
+
+    (problem,) = error.value.problems
+    assert "why is no such field, kind is one of" in problem
+    assert problem.endswith(", until is a day, as in 2030-06-30 without quotes")
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ class TestVerdict:
         result = verdict_on(lists, offline=True)
 
         assert result.verdict is Verdict.FAILED
-        assert result.reason == "it sent 1 requests where none is needed"
+        assert result.reason == "it sent 1 request where none is needed"
 
     def test_a_capability_that_is_lacking_makes_a_check_not_applicable(
         self, verdict_on: Decide
@@ -727,6 +727,20 @@ class TestRuns:
     ) -> None:
         with pytest.raises(ConfigurationError, match=r"there is no check TEST-NONE-\*"):
             run_on(check_of(lists), only=["TEST-NONE-*"])
+
+    def test_who_mistypes_an_id_is_told_which_one_may_be_meant(
+        self, run_on: Run, check_of: Callable[..., Check]
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="did you mean TEST-CHECK-001"):
+            run_on(check_of(lists), only=["TEST-CHECK-01"])
+
+    def test_a_failure_is_not_expected_of_a_check_that_is_not_asked(
+        self, run_on: Run, check_of: Callable[..., Check]
+    ) -> None:
+        check = check_of(lists, refuses=frozenset({Capability.KEY_ROTATION}))
+
+        with pytest.raises(ConfigurationError, match="is not applicable: the provider declares"):
+            run_on(check, expected=[EXPECTED])
 
     def test_a_provider_without_a_simulator_cannot_be_run_on_one(
         self, run_on: Run, reference: ProviderSpec, check_of: Callable[..., Check]

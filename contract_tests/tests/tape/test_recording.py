@@ -11,7 +11,9 @@ from attrs import evolve
 
 from headend.errors import ConfigurationError, PluginError
 from headend.plugin import ProviderSpec, Secret
+from headend_contract import recording
 from headend_contract.case import Case
+from headend_contract.cassettes import Cassettes
 from headend_contract.check import Check, Mode, expect
 from headend_contract.placeholders import is_placeholder
 from headend_contract.recording import Outcome, Recorded, find_stale, record
@@ -224,6 +226,25 @@ class TestWhatCannotBeRecorded:
     ) -> None:
         with pytest.raises(ConfigurationError, match="NO-SUCH-001"):
             record(reference, only=["NO-SUCH-001"], folder=folder, checks=[check_of(creates)])
+
+    def test_tapes_that_an_installer_has_put_there(
+        self,
+        reference: ProviderSpec,
+        folder: Path,
+        check_of: Callable[..., Check],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        installed = tmp_path / "site-packages" / "acme" / "cassettes"
+        check = check_of(creates)
+        record(reference, folder=installed, checks=[check])
+        monkeypatch.setattr(recording, "find_cassettes", lambda _: Cassettes.at(installed, "x"))
+
+        with pytest.raises(ConfigurationError, match="name another folder with --cassettes"):
+            record(reference, checks=[check])
+        (elsewhere,) = record(reference, folder=folder, checks=[check])
+
+        assert elsewhere.outcome is Outcome.RECORDED
 
 
 class TestTheSet:

@@ -227,6 +227,29 @@ class TestAProviderThatDoesOtherThanItWasRecorded:
         assert result.verdict is Verdict.FAILED
         assert "GET /elsewhere was sent" in str(result.reason)
 
+    def test_tells_three_of_many_misses_and_how_many_more_there_are(
+        self,
+        recorded: tuple[Check, Path],
+        replay: Callable[..., Result],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        from headend_contract.reference.provider import ReferenceProvider
+
+        real = ReferenceProvider.get_live_stream
+
+        def curious(provider: ReferenceProvider, stream_id: str) -> object:
+            for number in range(9):
+                with contextlib.suppress(Exception):
+                    httpx.get(f"http://simulator.example/{number}", trust_env=False)
+            return real(provider, stream_id)
+
+        monkeypatch.setattr(ReferenceProvider, "get_live_stream", curious)
+        reason = str(replay(*recorded).reason)
+
+        assert reason.count("was sent, and the recording has no such request left") == 3
+        assert "; moreover and 6 more of this kind" not in reason
+        assert "and 6 more of this kind" in reason
+
     def test_fails_if_it_goes_past_the_tape(
         self,
         recorded: tuple[Check, Path],

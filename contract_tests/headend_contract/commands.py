@@ -117,15 +117,21 @@ def run_command(
     or they were not. 1: the suite itself is at fault.
     """
     from headend_contract.check import Mode
-    from headend_contract.runner import open_run
+    from headend_contract.runner import NothingToAskError, open_bare_run, open_run
 
-    with open_run(
-        provider,
-        mode=None if mode is None else Mode(mode),
-        only=only,
-        cassettes=cassettes,
-    ) as run:
-        made = run.report(_decide_aloud(run, only, on_stderr=as_json))
+    try:
+        with open_run(
+            provider,
+            mode=None if mode is None else Mode(mode),
+            only=only,
+            cassettes=cassettes,
+        ) as run:
+            made = run.report(_decide_aloud(run, only, on_stderr=as_json))
+    except NothingToAskError:
+        # What its description alone decides is a beginning for whoever writes it.
+        with open_bare_run(provider, only=only) as run:
+            _decide_aloud(run, only, on_stderr=as_json)
+        raise
     if report is not None:
         report.write_text(made.to_json(), encoding="utf-8")
     if markdown is not None:

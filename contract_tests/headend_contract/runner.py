@@ -144,6 +144,44 @@ def open_run(
         )
 
 
+@contextmanager
+def open_bare_run(
+    provider: str | ProviderSpec, *, only: Iterable[str] = ()
+) -> Iterator[ContractRun]:
+    """Make ready to run the checks of a provider that need no platform, nor recordings of one.
+
+    Args:
+        provider: the name of an installed one, or its description.
+        only: ids of the checks to run, with ``*`` for any letters; without it all.
+
+    Raises:
+        PluginError: there is no such provider.
+        ConfigurationError: `only` names no check.
+    """
+    from headend_contract.modes.bare import BareVenue
+
+    known = all_checks()
+    yield ContractRun(
+        Subject.of(provider),
+        BareVenue(),
+        Mode.REPLAY,
+        checks=tuple(one for one in known if one.offline and one.id.startswith(_BARE)),
+        chosen=_choose(known, only),
+        expected={},
+        fast=False,
+        patience=PATIENCE,
+        today=datetime.now(UTC).date(),
+    )
+
+
+_BARE: Final = ("PACKAGE-", "SETTING-", "CAPABILITY-DECLARED-")
+"""How the ids of checks begin that look at a description, and send nothing."""
+
+
+class NothingToAskError(PluginError):
+    """A provider has neither recordings nor a simulator."""
+
+
 def _choose(known: Sequence[Check], only: Iterable[str]) -> frozenset[Check]:
     patterns = tuple(only)
     if not patterns:
@@ -190,7 +228,7 @@ def _default_mode(subject: Subject, cassettes: Path | None) -> Mode:
         return Mode.REPLAY
     if subject.spec.simulator is not None:
         return Mode.SIMULATOR
-    raise PluginError(
+    raise NothingToAskError(
         f"nothing can be asked of provider {subject.name}: {subject.origin} brings neither "
         "recordings nor a simulator. Name a simulator in its description, or record its traffic "
         f"with the platform's credentials: `headend contract record {subject.name}`"
@@ -355,6 +393,8 @@ class ContractRun:
             _call_in_time(case.close, _CLOSING)
         if isinstance(error, NotRunError | StaleError):
             raise error
+        if isinstance(error, ConfigurationError) and not world.has_settings:
+            raise NotRunError(f"it cannot be opened here: {error}")
         sent = len(world.requests)
         if isinstance(error, NotApplicableError) and not isinstance(error, NothingToTestError):
             if sent:

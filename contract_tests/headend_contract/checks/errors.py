@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from time import perf_counter
 from types import UnionType
 from typing import TYPE_CHECKING, Final, Union, get_args, get_origin, get_type_hints
@@ -289,6 +290,7 @@ def tells_outages(case: Case) -> None:
 def tells_timeouts(case: Case) -> None:
     """List while nothing answers, with little time."""
     platform = case.open(timeout=_LITTLE)
+    took = inf
     for _ in range(_TRIES):
         began = perf_counter()
         error, _ = failure_of(

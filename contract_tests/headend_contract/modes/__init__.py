@@ -34,6 +34,7 @@ class World(ABC):
             0.1.0"``.
         simulator: the simulated platform, where there is one.
         faults: what is between the provider and that.
+        has_settings: whether a provider can be opened for certain with that environment.
     """
 
     mode: Mode
@@ -42,6 +43,7 @@ class World(ABC):
     provenance: str
     simulator: Simulator | None = None
     faults: FaultLayer | None = None
+    has_settings: bool = True
 
     @property
     @abstractmethod

@@ -50,6 +50,26 @@ def test_a_whole_run_of_a_good_provider_is_done_and_reported(
     assert "reference (headend-reference 0.1.0) in simulator mode: core+extended" in ran.err
 
 
+def test_without_recordings_and_simulator_the_description_is_looked_at(
+    headend: Headend, acme: Path
+) -> None:
+    """What needs no platform is told first, and then what to provide for the rest."""
+    init = acme / "__init__.py"
+    init.write_text(
+        init.read_text("utf-8").replace("name='acme'", "name='acme', simulator=None"), "utf-8"
+    )
+
+    ran = headend("contract", "run", "acme")
+
+    rows = dict(reversed(one.split()[:2]) for one in ran.out.splitlines() if " s  " in one)
+    assert ran.code != 0
+    assert {one for one, verdict in rows.items() if verdict == "failed"} == set()
+    assert rows["PACKAGE-ENTRY-001"] == rows["SETTING-002"] == "passed"
+    assert rows["SETTING-005"] == rows["CAPABILITY-DECLARED-001"] == "not-run"
+    assert "LIVE-CREATE-001" not in rows
+    assert "nothing can be asked of provider acme" in ran.err
+
+
 @pytest.mark.usefixtures("forgetful")
 def test_a_provider_that_fails_is_told_what_to_do(headend: Headend, tmp_path: Path) -> None:
     report = tmp_path / "report.json"

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from headend.platform import StreamingPlatform
     from headend.plugin import LiveStream, Provider
     from headend_contract.case import Case
+    from headend_contract.faults import Seen
     from headend_contract.model import Known
 
 _T = TypeVar("_T")
@@ -90,6 +91,9 @@ _DISTURBED: Final[st.SearchStrategy[Faults]] = st.one_of(
     st.just(_NONE),
     st.dictionaries(st.sampled_from(_PLACES), st.sampled_from(_FAULTS), min_size=1, max_size=3),
 )
+
+_READINGS: Final = ("get ", "list", "find ")
+"""How the words begin for what only asks."""
 
 _MOST: Final = 4
 """Live streams of the host at once."""
@@ -167,12 +171,14 @@ class Search:
         folder: for the ledgers.
         histories: how many there were.
         shortest: what did not agree, in the shortest history where something did not.
+        size: the letters and the steps of that history.
         until: when to look for a shorter one no longer, on the machine's clock.
     """
 
     folder: Path
     histories: int = 0
     shortest: CheckFailedError | None = None
+    size: tuple[float, float] = (inf, inf)
     until: float = inf
 
     def begin(self) -> Path:
@@ -184,12 +190,13 @@ class Search:
         copyfile(self.folder / _EMPTY, ledger)
         return ledger
 
-    def note(self, failure: CheckFailedError) -> None:
-        """Keep what did not agree, if it is told in fewer words than that before."""
+    def note(self, failure: CheckFailedError, steps: int) -> None:
+        """Keep what did not agree, if it is told in fewer words than that before, or took less."""
         if self.shortest is None:
             self.until = perf_counter() + _SHRINKING
-        if self.shortest is None or len(str(failure)) < len(str(self.shortest)):
-            self.shortest = failure
+        size = (len(str(failure)), steps)
+        if size < self.size:
+            self.shortest, self.size = failure, size
 
 
 @frozen
@@ -242,7 +249,7 @@ class Machine(RuleBasedStateMachine):
                 self._find_leaks()
         finally:
             if self.model.failure is not None:
-                self.search.note(self.model.failure)
+                self.search.note(self.model.failure, len(self.model.story))
             self._platform.close()
             if self._other is not None:
                 self._other.close()
@@ -652,7 +659,7 @@ class Machine(RuleBasedStateMachine):
     def _do(self, faults: Faults, words: str, call: Callable[[], _T]) -> Done[_T]:
         """Call an operation, with faults at some of its requests, and look at what is so then."""
         model, layer = self.model, self.case.faults
-        first = len(layer.seen)
+        first, before = len(layer.seen), model.truth
         value: _T | None = None
         error: HeadendError | None = None
         layer.script(faults)
@@ -661,19 +668,17 @@ class Machine(RuleBasedStateMachine):
         except HeadendError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001  # a plugin may raise anything
-            model.story.append(words)
+            model.story.append(words + _told(layer.seen[first:]))
             model.fail(f"{words} raised {type(raised).__name__}: {raised}")
         finally:
             layer.script(_NONE)
-        met = [
-            f"request {number} met {one.fault.name}"
-            for number, one in enumerate(layer.seen[first:], 1)
-            if one.fault is not None
-        ]
-        model.story.append(words + (f" ({', '.join(met)})" if met else ""))
+        met = _told(layer.seen[first:])
+        model.story.append(words + met)
         if error is not None:
             model.story[-1] += f" -> {type(error).__name__}"
         model.look()
+        if words.startswith(_READINGS) and model.truth == before:
+            model.readings.add(len(model.story) - 1)
         model.check_text(words, repr(value) if error is None else f"{error} {error!r}")
         return Done(words, value, error, bool(met))
 
@@ -700,6 +705,16 @@ class Machine(RuleBasedStateMachine):
         """Return an id that was good, or that looks like one that is."""
         missing = [*self.model.ended, *map(_altered, self.model.known)]
         return missing[pick % len(missing)]
+
+
+def _told(requests: Sequence[Seen]) -> str:
+    """Say which of an operation's requests met a fault."""
+    met = [
+        f"request {number} met {one.fault.name}"
+        for number, one in enumerate(requests, 1)
+        if one.fault is not None
+    ]
+    return f" ({', '.join(met)})" if met else ""
 
 
 def _altered(stream_id: str) -> str:

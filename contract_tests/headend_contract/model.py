@@ -114,6 +114,7 @@ class Model:
         strangers: when another host made what.
         attempts: all creations by the host.
         story: what was done so far, in words.
+        readings: the places in the story of what only asked, and after which all was as before.
         failure: what did not agree.
     """
 
@@ -123,6 +124,7 @@ class Model:
         self.strangers: dict[str, float] = {}
         self.attempts: list[Attempt] = []
         self.story: list[str] = []
+        self.readings: set[int] = set()
         self.failure: CheckFailedError | None = None
         self._case = case
         self._history = History(self.now, case.truth())
@@ -171,7 +173,15 @@ class Model:
         Raises:
             CheckFailedError: always.
         """
-        story = "; ".join(f"{number}. {one}" for number, one in enumerate(self.story, 1))
+        last = len(self.story) - 1
+        steps = [
+            one
+            for place, one in enumerate(self.story)
+            if place not in self.readings or place == last
+        ]
+        story = "; ".join(f"{number}. {one}" for number, one in enumerate(steps, 1))
+        if left_out := len(self.story) - len(steps):
+            story += f" (readings that changed nothing are left out: {left_out})"
         self.failure = CheckFailedError(f"{what}. What was done: {story}")
         raise self.failure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -16,6 +17,7 @@ from headend.plugin import (
     Ingest,
     LiveStream,
     Operation,
+    PlatformError,
     StreamAnalytics,
     StreamCredentials,
     StreamNotFoundError,
@@ -235,15 +237,21 @@ def test_the_same_histories_come_each_time(outcome_of: Callable[..., Result]) ->
     assert first.reason == second.reason
 
 
+def size_of(history: str) -> tuple[int, int]:
+    """The letters that are told, and the steps that are not."""
+    left_out = re.search(r"left out: (\d+)", history)
+    return len(history), 0 if left_out is None else int(left_out[1])
+
+
 def test_a_run_that_may_take_longer_tells_a_shorter_history(
     outcome_of: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headend_contract.machine._SHRINKING", 1.0)
+    monkeypatch.setattr("headend_contract.machine._SHRINKING", 4.0)
     first, shortest = outcome_of(CannotEndTwice), outcome_of(CannotEndTwice, fast=False)
 
     assert first.reason is not None
     assert shortest.reason is not None
-    assert len(shortest.reason) < len(first.reason)
+    assert size_of(shortest.reason) < size_of(first.reason)
     assert "-> StreamNotFoundError" in shortest.reason
 
 
@@ -259,3 +267,36 @@ def test_what_a_provider_must_not_raise_is_told_as_its_failure(
     assert result.verdict is Verdict.FAILED
     assert result.reason is not None
     assert "raised KeyError" in result.reason
+
+
+def test_readings_that_changed_nothing_are_left_out_of_a_history(
+    outcome_of: Callable[..., Result],
+) -> None:
+    class LosesTheFirst(ReferenceProvider):
+        lists = 0
+
+        def list_live_streams(self) -> Iterator[LiveStream]:
+            self.lists += 1
+            return super().list_live_streams() if self.lists < 4 else iter(())
+
+    result = outcome_of(LosesTheFirst)
+
+    assert result.verdict is Verdict.FAILED
+    *steps, last = str(result.reason).partition("What was done: ")[2].split("; ")
+    assert not any(re.match(r"\d+\. (get|list|find) ?", one) for one in steps)
+    assert "readings that changed nothing are left out" in last
+
+
+def test_the_fault_of_the_last_step_is_named(outcome_of: Callable[..., Result]) -> None:
+    class Trips(ReferenceProvider):
+        def create_live_stream(self, request: CreateRequest) -> StreamCredentials:
+            try:
+                return super().create_live_stream(request)
+            except PlatformError as error:
+                raise KeyError(str(error)) from error
+
+    result = outcome_of(Trips)
+
+    assert result.verdict is Verdict.FAILED
+    last = str(result.reason).rpartition("; ")[2]
+    assert re.search(r"create .* \(request 1 met [a-z-]+", last) is not None

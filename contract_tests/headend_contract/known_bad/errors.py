@@ -183,7 +183,11 @@ _OWN_LIMIT: Final = 2.0
 """Seconds."""
 
 
-@known_bad_transport("ERROR-RESET-001", what="A connection that was reset is told as a timeout.")
+@known_bad_transport(
+    "ERROR-CONNECT-001",
+    "ERROR-RESET-001",
+    what="A connection that was reset or refused is told as a timeout.",
+)
 class ResetsAreTimeouts(_OneKindOfSilence):
     """Believes that the platform is slow."""
 

@@ -29,7 +29,11 @@ class TriesItOut(ReferenceProvider):
         return super().check_health()
 
 
-@known_bad("HEALTH-003", what="It is healthy as long as the platform answers anything.")
+@known_bad(
+    "ERROR-EVERY-002",
+    "HEALTH-003",
+    what="It is healthy as long as the platform answers anything.",
+)
 class HealthyAnyhow(ReferenceProvider):
     """Takes a refusal for a sign of life."""
 

@@ -37,6 +37,7 @@ class DeclaresListingAsWrite(OtherOperations):
 @known_bad_transport(
     "RETRY-READ-002",
     "PACE-POLICY-002",
+    "ERROR-CONNECT-001",
     what="A read is tried twice below the policy.",
 )
 class RetriesBelowThePolicy(OtherAnswers):

@@ -61,6 +61,7 @@ class TellsItsTokenWhenHealthy(ReferenceProvider):
 
 @known_bad_transport(
     "SECRET-ADDRESS-001",
+    "SECRET-ERROR-001",
     "SECRET-LOG-001",
     what="The token is in the query of each request, and the HTTP library logs that.",
 )

@@ -9,10 +9,14 @@ from headend_contract.known_bad.reticent import RETICENT
 from headend_contract.report import Report, Verdict
 from headend_contract.runner import check_provider
 
+NO_FIGURES = "this platform has no figures"
+
 UNTRIED = {
-    "ANALYTICS-PEAK-001": "peak_viewers is None after people have watched",
-    "ANALYTICS-TIME-001": "total_watch_time is None after people have watched",
-    "ANALYTICS-VIEWERS-001": "viewer_count is None while people watch",
+    "ANALYTICS-BITRATE-001": f"current_bitrate is None while an encoder pushes: {NO_FIGURES}",
+    "ANALYTICS-PEAK-001": f"peak_viewers is None after people have watched: {NO_FIGURES}",
+    "ANALYTICS-TIME-001": f"total_watch_time is None while people watch and afterwards: {NO_FIGURES}",
+    "ANALYTICS-VIEWERS-001": f"viewer_count is None while people watch: {NO_FIGURES}",
+    "ANALYTICS-ZERO-001": f"viewer_count is None while people watch: {NO_FIGURES}",
     "ERROR-ANSWER-006": "a list of 101 live streams comes in one page",
     "RECORDING-006": "a recording tells neither its length nor where it can be watched",
     "TIME-CREATED-001": "neither reading nor listing gives created_at",

@@ -14,7 +14,9 @@ NO_FIGURES = "this platform has no figures"
 UNTRIED = {
     "ANALYTICS-BITRATE-001": f"current_bitrate is None while an encoder pushes: {NO_FIGURES}",
     "ANALYTICS-PEAK-001": f"peak_viewers is None after people have watched: {NO_FIGURES}",
-    "ANALYTICS-TIME-001": f"total_watch_time is None while people watch and afterwards: {NO_FIGURES}",
+    "ANALYTICS-TIME-001": (
+        f"total_watch_time is None while people watch and afterwards: {NO_FIGURES}"
+    ),
     "ANALYTICS-VIEWERS-001": f"viewer_count is None while people watch: {NO_FIGURES}",
     "ANALYTICS-ZERO-001": f"viewer_count is None while people watch: {NO_FIGURES}",
     "ERROR-ANSWER-006": "a list of 101 live streams comes in one page",

@@ -23,7 +23,8 @@ A change that nobody could notice is not drawn.  These are all the rules:
 
 * it is in an annotation, which ``from __future__ import annotations`` keeps from being evaluated;
 * it is under ``if TYPE_CHECKING`` or in that condition;
-* the syntax tree stays the same, or the text is no Python any longer;
+* the syntax tree stays the same, or the text is no Python any longer, or such that Python warns of
+  it as it compiles (``is ""``: tests that make errors of warnings would fail for that alone);
 * it turns ``is`` into ``==`` (``is not`` into ``!=``) beside ``None`` or an enumeration's member;
 * it is the ``*`` of a signature, which cosmic-ray takes for a product: ``/`` there only forbids
   what no caller does.
@@ -41,7 +42,8 @@ From a fresh clone, on a system with `fork`, about an hour on one core::
     python benchmarks/mutation.py --json mutation.json
 
 ``--only-survivors-of mutation.json`` judges again what survived there, say after tests were added,
-and prints the whole with the rest as it was.  It is no part of CI.
+and prints the whole with the rest as it was; ``--resume mutation.json`` goes on with a run that was
+broken off.  It is no part of CI.
 """
 
 from __future__ import annotations
@@ -57,18 +59,20 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
+import pytest
 from attrs import asdict, evolve, frozen
 
 from headend_contract.check import Mode
@@ -82,11 +86,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Real seconds that one check may take; unmutated none takes more than a few."""
 
-SUITE_LIMIT = 240.0
-TESTS_LIMIT = 360.0
+SUITE_LIMIT = 400.0
+TESTS_LIMIT = 600.0
 """Real seconds for the suite, and for the plugin's own tests."""
 
 MEMORY = 8 << 30
@@ -109,16 +113,16 @@ class Plugin:
     def source(self) -> Path:
         return self.folder / self.package
 
-    def tests(self, module: str) -> list[str]:
-        """Name the files that pytest is to run, those named for the module first."""
+    def tests(self, module: str) -> tuple[list[str], list[str]]:
+        """Name the files that pytest is to run: those named for the module, and the rest."""
         left_out = {"test_newcomer.py", "test_commands.py"}
         files = [
             path
-            for path in (self.folder / "tests").rglob("test_*.py")
+            for path in sorted((self.folder / "tests").rglob("test_*.py"))
             if path.name not in left_out and path.parent.name != "simulator"
         ]
-        files.sort(key=lambda path: (not path.stem.startswith(f"test_{module}"), path))
-        return list(map(str, files))
+        own = [path for path in files if path.stem.startswith(f"test_{module}")]
+        return list(map(str, own)), [str(path) for path in files if path not in own]
 
 
 PLUGINS = {
@@ -348,10 +352,7 @@ def _mutant(tools: Tools, site: Site, operator: str, occurrence: int) -> Mutant 
     mutated = tools.mutate(code, tools.operators[operator], occurrence)
     if mutated is None:
         return None
-    try:
-        if ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(code)):
-            return None
-    except SyntaxError:
+    if not _is_clean(mutated) or ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(code)):
         return None
     lines = difflib.unified_diff(code.splitlines(), mutated.splitlines(), lineterm="", n=0)
     return Mutant(
@@ -362,6 +363,17 @@ def _mutant(tools: Tools, site: Site, operator: str, occurrence: int) -> Mutant 
         diff="\n".join(one for one in lines if not one.startswith(("---", "+++", "@@"))),
         code=mutated,
     )
+
+
+def _is_clean(code: str) -> bool:
+    """Tell whether it is Python, and nothing that Python warns of as it compiles."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            compile(code, "mutant", "exec", dont_inherit=True)
+        except (SyntaxError, SyntaxWarning):
+            return False
+    return True
 
 
 # -- judging --------------------------------------------------------------------------------------
@@ -407,13 +419,16 @@ class Slot:
         }
 
     def _by_suite(self, mutant: Mutant) -> Outcome:
-        """Run the suite in a fork of this process, which has imported all but the plugin."""
         said = self.room / "said"
         said.write_text("", encoding="utf-8")
-        child = os.fork()
-        if child == 0:
-            self._run_suite(mutant, said)
-        in_time = _wait(child, SUITE_LIMIT)
+
+        def run() -> None:
+            with said.open("a", encoding="utf-8", buffering=1) as file:
+                _run_suite_on(
+                    mutant, self.packages, lambda *words: print(*words, sep="\t", file=file)
+                )
+
+        in_time = self._run_in_fork(run, SUITE_LIMIT)
         stages = [line.split("\t") for line in said.read_text(encoding="utf-8").splitlines()]
         stage = cast("By", stages[-1][0]) if stages else "replay"
         if not in_time:
@@ -424,7 +439,51 @@ class Slot:
             return Outcome(mutant, None)
         return Outcome(mutant, stage, stages[-1][1], stages[-1][2])
 
-    def _run_suite(self, mutant: Mutant, said: Path) -> NoReturn:
+    def _by_tests(self, mutant: Mutant) -> Outcome:
+        outcome = Outcome(mutant, None)
+        for files in filter(None, mutant.plugin.tests(mutant.module)):
+            if outcome.by is None:
+                outcome = self._by_files(mutant, files)
+        return outcome
+
+    def _by_files(self, mutant: Mutant, files: Sequence[str]) -> Outcome:
+        ended = self.room / "ended"
+        ended.unlink(missing_ok=True)
+
+        def run() -> None:
+            os.chdir(ROOT)
+            arguments = [
+                *("-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-seed=0"),
+                # What was imported before the fork is not rewritten; the tests are.
+                *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+            ]
+            code = pytest.main([*files, *arguments])
+            ended.write_text(str(int(code)), encoding="utf-8")
+
+        in_time = self._run_in_fork(run, TESTS_LIMIT)
+        output = (self.room / "output").read_text(encoding="utf-8", errors="replace")
+        first = re.search(r"^(?:FAILED|ERROR) (?:.*/)?(\S+)", output, re.MULTILINE)
+        killer = first[1] if first else output.strip().rpartition("\n")[2]
+        if not in_time:
+            return Outcome(mutant, "tests", "time limit")
+        match int(ended.read_text(encoding="utf-8")) if ended.exists() else -1:
+            case pytest.ExitCode.OK:
+                return Outcome(mutant, None)
+            case pytest.ExitCode.TESTS_FAILED:
+                return Outcome(mutant, "tests", "failed", killer)
+            case pytest.ExitCode.INTERRUPTED | pytest.ExitCode.USAGE_ERROR:
+                return Outcome(mutant, "tests", "import", killer)
+            case _:
+                return Outcome(mutant, "tests", "crash", killer)
+
+    def _run_in_fork(self, run: Callable[[], None], limit: float) -> bool:
+        """Run in a fork of this process, which has imported all but the plugin.
+
+        What it prints is in the file ``output``.  Tells whether it ended in time.
+        """
+        child = os.fork()
+        if child:
+            return _wait(child, limit)
         try:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -435,53 +494,15 @@ class Slot:
             tempfile.tempdir = None
             sys.dont_write_bytecode = True
             sys.path.insert(0, str(self.packages))
-            with said.open("a", encoding="utf-8", buffering=1) as file:
-                _run_suite_on(
-                    mutant, self.packages, lambda *words: print(*words, sep="\t", file=file)
-                )
+            run()
+        except BaseException:  # noqa: BLE001  # nothing may return from a fork
+            traceback.print_exc()
         finally:
+            # Threads that a mutant left running end with it.
+            with suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(0)
-
-    def _by_tests(self, mutant: Mutant) -> Outcome:
-        output = self.room / "tests.txt"
-        command = (
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                *mutant.plugin.tests(mutant.module),
-                "-x",
-                "-q",
-                "--tb=no",
-            ),
-            *("-p", "no:cacheprovider", "--hypothesis-seed=0"),
-        )
-        with output.open("w", encoding="utf-8") as file:
-            child = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self._environment,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            code = child.wait(TESTS_LIMIT)
-        except subprocess.TimeoutExpired:
-            return Outcome(mutant, "tests", "time limit")
-        finally:
-            _kill_group(child.pid)
-            child.wait()
-        if code == 0:
-            return Outcome(mutant, None)
-        text = output.read_text(encoding="utf-8")
-        first = re.search(r"^(?:FAILED|ERROR) (?:.*/)?(\S+)", text, re.MULTILINE)
-        return Outcome(
-            mutant,
-            "tests",
-            "failed" if code == 1 else "import" if code in {2, 4} else "crash",
-            first[1] if first else text.strip().rpartition("\n")[2],
-        )
 
 
 def _wait(child: int, limit: float) -> bool:
@@ -701,11 +722,17 @@ def main() -> None:
     parser.add_argument(
         "--only-survivors-of", type=Path, metavar="FILE", help="judge these again, of --json FILE"
     )
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="take over what a run with --json FILE judged"
+    )
     asked = parser.parse_args()
     chosen = [one for one in PLUGINS.values() if asked.provider in {None, one.name}]
     if asked.only_survivors_of is None:
-        before: list[Outcome] = []
         mutants = draw(Tools.load(), asked.count, asked.seed, chosen)
+        earlier = [] if asked.resume is None else _read(asked.resume)
+        before = [one for one in earlier if one.mutant in mutants]
+        judged = {one.mutant for one in before}
+        mutants = [one for one in mutants if one not in judged]
     else:
         before = _read(asked.only_survivors_of)
         mutants = [one.mutant for one in before if one.by is None]

@@ -205,8 +205,9 @@ def test_an_encoder_that_the_platform_does_not_throw_out_is_told(provider, simul
     clock.advance(60)
     began = clock.monotonic()
 
-    with pytest.raises(PlatformTimeoutError, match="end it again later"):
+    with pytest.raises(PlatformTimeoutError, match="end it again later") as caught:
         provider.end_live_stream(made.stream_id, delete_recordings=False)
+    assert (caught.value.request_sent, caught.value.retryable) == (True, True)
     assert STOP_TIMEOUT - 5 <= clock.monotonic() - began <= STOP_TIMEOUT
     assert list(simulated.inputs) == [made.stream_id]
     clock.advance(1000)

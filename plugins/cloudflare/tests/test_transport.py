@@ -265,6 +265,21 @@ def test_a_refusal_is_told_by_its_code_and_its_status(
     assert error.provider == "cloudflare"
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (json.dumps(refusal((12345, "Odd"))).encode(), "a status that is not promised here"),
+        (b"I'm a teapot", "it does not say what is wrong"),
+    ],
+)
+def test_an_odd_status_with_a_reason_is_another_thing_than_one_without(
+    transport, canned, body, words
+):
+    canned.say(418, body)
+
+    assert words in str(error_of(lambda: get(transport)))
+
+
 FINAL = [
     (400, 6003), (401, 10000), (403, 10000), (403, 9109), (404, 10003), (400, 10060), (400, 7003),
 ]  # fmt: skip

@@ -237,6 +237,15 @@ def test_what_was_just_created_is_among_many_at_once(provider, simulated, clock)
         provider.get_analytics_many([made.stream_id])
 
 
+def test_of_more_than_a_thousand_creations_the_first_are_forgotten(provider):
+    ids = [f"arn:aws:ivs:us-west-2:123456789012:channel/made{number}" for number in range(1002)]
+    for one in ids:
+        provider.remember(one)
+
+    left = [provider.settling(wire.ChannelArn.parse(one)) for one in ids]
+    assert left == [0.0, 0.0] + [SETTLE_TIME] * 1000
+
+
 def test_what_was_just_created_is_not_taken_for_gone(provider, provider_for, simulated, clock):
     simulated.switch(read_lag=3)
     made = provider.create_live_stream(request())

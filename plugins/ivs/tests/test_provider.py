@@ -377,11 +377,15 @@ def test_states_that_nobody_knows_do_not_keep_a_live_stream(provider, made, live
     assert simulated.channels == {}
 
 
-def test_what_takes_longer_than_there_is_time_can_be_ended_again(provider, made, live, simulated):
+def test_what_takes_longer_than_there_is_time_can_be_ended_again(
+    provider, made, live, simulated, clock
+):
     simulated.switch(stop_time=200)
+    began = clock.monotonic()
 
     with pytest.raises(PlatformTimeoutError, match="end it again"):
         provider.end_live_stream(made.stream_id, delete_recordings=False)
+    assert 58 <= clock.monotonic() - began <= 60
     assert simulated.keys == {}
 
     simulated.switch(stop_time=1)

@@ -257,6 +257,16 @@ def test_what_was_just_created_is_not_taken_for_gone(provider, provider_for, sim
     assert simulated.channels == {}
 
 
+def test_who_created_it_a_moment_ago_does_not_take_it_for_gone_either(provider, simulated):
+    simulated.switch(read_lag=3)
+    made = provider.create_live_stream(request())
+
+    ended = provider.end_live_stream(made.stream_id, delete_recordings=False)
+
+    assert ended.outcome is EndOutcome.ENDED
+    assert simulated.channels == {}
+
+
 def test_what_has_had_its_time_since_it_was_created_is_gone_without_a_wait(
     provider, provider_for, simulated, clock
 ):

@@ -44,7 +44,8 @@ From a fresh clone, on a system with `fork`, about an hour on one core::
 
 ``--only-survivors-of mutation.json`` judges again what survived there, say after tests were added,
 and prints the whole with the rest as it was; ``--resume mutation.json`` goes on with a run that was
-broken off.  It is no part of CI.
+broken off, and ``--tell mutation.json`` prints as much as there is of it: places are judged in the
+order of the draw, so that what was judged first is a fair sample too.  It is no part of CI.
 """
 
 from __future__ import annotations
@@ -761,7 +762,13 @@ def main() -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="FILE", help="take over what a run with --json FILE judged"
     )
+    parser.add_argument(
+        "--tell", type=Path, metavar="FILE", help="judge nothing; print what --json FILE has"
+    )
     asked = parser.parse_args()
+    if asked.tell is not None:
+        tell(_merged(_read(asked.tell), ()))
+        return
     chosen = [one for one in PLUGINS.values() if asked.provider in {None, one.name}]
     if asked.only_survivors_of is None:
         mutants = draw(Tools.load(), asked.count, asked.seed, chosen)

@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeGuard, TypeVar
 
 from attrs import field, frozen, validators
@@ -30,13 +32,41 @@ from attrs import field, frozen, validators
 from headend.calls import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from attrs import Attribute
 
 _T = TypeVar("_T")
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+Terms = Mapping[str, tuple[str, ...]]
+"""For which live streams a fact holds: options of their creation, each with the values that fit."""
+
+
+class _FrozenTerms(Mapping[str, tuple[str, ...]]):
+    """Terms that cannot be changed; they can be pickled and hashed, as the facts that have them."""
+
+    __slots__ = ("_terms",)
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = dict(terms)
+
+    def __getitem__(self, name: str) -> tuple[str, ...]:
+        return self._terms[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._terms)
+
+    def __len__(self) -> int:
+        return len(self._terms)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._terms.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._terms)
 
 
 def _words(_fact: object, attribute: Attribute[str], value: object) -> None:
@@ -77,6 +107,50 @@ def _money(_fact: object, attribute: Attribute[Decimal], value: object) -> None:
         raise ValueError(f"{attribute.name} must be a Decimal from 0, not {value!r}")
 
 
+def _currency(_fact: object, _attribute: Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or not is_currency(value):
+        raise ValueError(f"currency must be three capital letters such as USD, not {value!r}")
+
+
+def is_currency(text: str) -> bool:
+    """Tell whether a text has the form of a currency's code (ISO 4217), such as ``USD``."""
+    return _CURRENCY.fullmatch(text) is not None
+
+
+def _height(_fact: object, attribute: Attribute[int | None], value: object) -> None:
+    if value is not None and not (
+        isinstance(value, int) and not isinstance(value, bool) and value > 0
+    ):
+        raise ValueError(f"{attribute.name} must be a number of pixels, or None, not {value!r}")
+
+
+def _terms(value: object) -> object:
+    """Make each term a tuple of the values that fit; what is no such thing is refused later."""
+    if not isinstance(value, Mapping):
+        return value
+    return _FrozenTerms(
+        {name: (one,) if isinstance(one, str) else one for name, one in value.items()}
+    )
+
+
+def _fitting(_fact: object, attribute: Attribute[Terms], value: object) -> None:
+    if not isinstance(value, _FrozenTerms) or not all(_is_term(*one) for one in value.items()):
+        raise ValueError(
+            f"{attribute.name} must name options of creation, each with the value that fits or a "
+            f"tuple of such texts, not {value!r}"
+        )
+
+
+def _is_term(name: object, fitting: object) -> bool:
+    return (
+        isinstance(name, str)
+        and name.isidentifier()
+        and isinstance(fitting, tuple)
+        and bool(fitting)
+        and all(isinstance(one, str) for one in fitting)
+    )
+
+
 def _operations(_fact: object, attribute: Attribute[tuple[str, ...]], value: object) -> None:
     if not (
         isinstance(value, tuple)
@@ -97,6 +171,15 @@ class _Fact:
     note: str = field(default="", validator=validators.instance_of(str))
 
 
+class Bound(StrEnum):
+    """What a quota bounds, where headend itself goes by it."""
+
+    INGEST_BITRATE_LEAST = "least ingest bitrate"
+    """Bits per second that an encoder must send, sound and picture together."""
+    INGEST_BITRATE_MOST = "most ingest bitrate"
+    """Bits per second that an encoder may send, sound and picture together."""
+
+
 @frozen(kw_only=True)
 class Quota(_Fact):
     """How much of something a platform allows.
@@ -109,30 +192,88 @@ class Quota(_Fact):
         as_of: the date on which it said so, such as ``"2026-11-22"``.
         verified: `False` where this is not the platform's own word.
         note: what else one should know, in words.
+        bounds: what `headend costs estimate` takes it for, or `None` where it is told only.
+        terms: for which live streams it holds, as in `Price`.
+        up_to_height: pixels; of several that hold, the one with the lowest height applies that is
+            not below the picture's.
     """
 
     value: float | None = field(validator=_amount)
     unit: str = field(validator=_words)
+    bounds: Bound | None = field(
+        default=None, validator=validators.optional(validators.instance_of(Bound))
+    )
+    terms: Terms = field(factory=dict, converter=_terms, validator=_fitting)
+    up_to_height: int | None = field(default=None, validator=_height)
+
+
+class Meter(StrEnum):
+    """What a platform counts to make its bill.  Times are in seconds, data is in bytes."""
+
+    INGEST = "ingest"
+    """Time pushed."""
+    WATCH = "watch"
+    """Time watched, all viewers together."""
+    STORAGE = "storage"
+    """Time recorded and kept, once for each month in which it is kept, be it for a moment."""
+    RESTREAM = "restream"
+    """Time pushed on, all simulcast targets together."""
+    BANDWIDTH = "bandwidth"
+    """Bytes sent to viewers."""
 
 
 @frozen(kw_only=True)
 class Price(_Fact):
-    """What something costs, in US dollars.
+    """What something costs.
+
+    ::
+
+        Price(
+            name="output up to 720p",
+            amount=Decimal("0.075"),
+            per=1,
+            unit="hour watched",
+            meter=Meter.WATCH,
+            unit_size=3600,
+            terms={"type": ("STANDARD", "BASIC")},
+            up_to_height=720,
+            source="https://acme.example/prices",
+            as_of="2026-11-22",
+        )
+
+    One price of a provider applies for each meter: of those whose terms fit the live stream, the
+    lowest tier that holds the height of the picture, or the highest where none does; and of
+    several in that tier the one with the most terms.
 
     Attributes:
-        name: what is paid for, such as ``"storage"``.
-        usd: US dollars for `per` units.
+        name: what is paid for, such as ``"storage"``; no other price of the provider has it.
+        amount: what `per` units cost, in `currency`.
         per: how many units.
         unit: one of them, such as ``"minute stored"``.
         source: where the platform says so.
         as_of: the date on which it said so, such as ``"2026-11-22"``.
         verified: `False` where this is not the platform's own word.
         note: what else one should know, in words.
+        currency: its code (ISO 4217).
+        meter: what headend counts for it; `None` for a price that is told and never counted.
+        unit_size: how many seconds or bytes of the meter are one unit: 60 where `unit` is a minute.
+        terms: the options of creation on which it depends, each with the value that fits, or a
+            tuple of such values; the texts are those of `headend create --option`.  An option
+            that is named by any price is kept in the ledger with each live stream, so that it
+            must be no secret.
+        up_to_height: pixels: it holds for pictures up to that height, or `None` for all.
     """
 
-    usd: Decimal = field(validator=_money)
+    amount: Decimal = field(validator=_money)
     per: float = field(validator=_size)
     unit: str = field(validator=_words)
+    currency: str = field(default="USD", validator=_currency)
+    meter: Meter | None = field(
+        default=None, validator=validators.optional(validators.instance_of(Meter))
+    )
+    unit_size: float = field(default=1.0, validator=_size)
+    terms: Terms = field(factory=dict, converter=_terms, validator=_fitting)
+    up_to_height: int | None = field(default=None, validator=_height)
 
 
 @frozen(kw_only=True)
@@ -204,3 +345,18 @@ class Facts:
         for limit in self.limits:
             if not limit.source.strip() or not _is_date(limit.as_of):
                 raise ValueError(f"limit {limit.name} needs a source, and its date as as_of")
+        _refuse_ambiguous(self.prices)
+
+
+def _refuse_ambiguous(prices: tuple[Price, ...]) -> None:
+    """Refuse two prices between which nothing decides."""
+    seen: dict[object, Price] = {}
+    for price in prices:
+        if price.meter is None:
+            continue
+        other = seen.setdefault((price.meter, price.terms, price.up_to_height), price)
+        if other is not price:
+            raise ValueError(
+                f"prices {other.name} and {price.name} are both for {price.meter}, and nothing "
+                "tells which one applies: give one of them terms, or no meter"
+            )

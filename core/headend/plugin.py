@@ -41,8 +41,10 @@ if TYPE_CHECKING:
         UnsupportedError as UnsupportedError,
     )
     from headend.facts import (
+        Bound as Bound,
         Facts as Facts,
         Latency as Latency,
+        Meter as Meter,
         Permission as Permission,
         Price as Price,
         Quota as Quota,
@@ -158,8 +160,10 @@ else:
                 "UnsupportedError",
             ),
             "headend.facts": (
+                "Bound",
                 "Facts",
                 "Latency",
+                "Meter",
                 "Permission",
                 "Price",
                 "Quota",

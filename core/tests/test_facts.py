@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CITED = {"source": "https://acme.example", "as_of": "2026-11-22"}
 GOOD: dict[type, dict[str, object]] = {
     Quota: {"name": "live streams", "value": 5, "unit": "live streams"},
-    Price: {"name": "storage", "usd": Decimal(5), "per": 1000, "unit": "minute stored"},
+    Price: {"name": "storage", "amount": Decimal(5), "per": 1000, "unit": "minute stored"},
     Permission: {"name": "Live: Edit", "needed_for": ("create_live_stream",)},
     Latency: {"name": "HLS", "low": 8.5, "high": 12.0},
 }
@@ -76,10 +76,10 @@ def test_any_day_can_be_a_date(day: object) -> None:
         (Quota, {"value": True}, "value must be"),
         (Quota, {"value": "5"}, "value must be"),
         (Quota, {"unit": ""}, "unit must be a text"),
-        (Price, {"usd": 0.1}, "usd must be a Decimal"),
-        (Price, {"usd": Decimal(-1)}, "usd must be a Decimal from 0"),
-        (Price, {"usd": Decimal("NaN")}, "usd must be"),
-        (Price, {"usd": Decimal("Infinity")}, "usd must be"),
+        (Price, {"amount": 0.1}, "amount must be a Decimal"),
+        (Price, {"amount": Decimal(-1)}, "amount must be a Decimal from 0"),
+        (Price, {"amount": Decimal("NaN")}, "amount must be"),
+        (Price, {"amount": Decimal("Infinity")}, "amount must be"),
         (Price, {"per": 0}, "per must be a number above 0"),
         (Price, {"unit": " "}, "unit must be a text"),
         (Permission, {"needed_for": ()}, "needed_for must be a tuple of names of operations"),

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from headend.discovery import CORE, GROUP
 from headend.platform import StreamingPlatform
 from headend.plugin import PLUGIN_API_VERSION, Facts
+from headend.settings import structure_options, unknown_options
 from headend_contract.check import (
     CheckFailedError,
     Level,
@@ -190,11 +191,12 @@ def describes_itself(case: Case) -> None:
     level=Level.CORE,
     offline=True,
     rule="Each limit, quota, price, permission and latency has a name of its own among its kind "
-    "and a date that is not to come, and permissions name operations of headend or of the "
-    "provider.",
+    "and a date that is not to come, permissions name operations of headend or of the provider, "
+    "and what prices and quotas depend on are options of the provider, with values that it takes.",
     why="Costs and alarms are computed from them, and people ask for permissions by them.",
-    hint="Give each its own name, the day on which you read the source, and the operation's name "
-    "as StreamingPlatform has it.",
+    hint="Give each its own name, the day on which you read the source, the operation's name "
+    "as StreamingPlatform has it, and in terms the options as `headend create --option` takes "
+    "them.",
 )
 def tells_sound_facts(case: Case) -> None:
     """Look at each fact."""
@@ -218,9 +220,28 @@ def tells_sound_facts(case: Case) -> None:
                 f"the permission {permission.name} is needed for {operation}, which is no "
                 "operation",
             )
+    depending = [(one.name, one.terms) for one in facts.prices]
+    depending += [(one.name, one.terms) for one in facts.quotas]
+    for fact, terms in depending:
+        for name, values in terms.items():
+            for value in values:
+                wrong = _wrong_option(case.options_class, name, value)
+                expect(
+                    wrong is None,
+                    f"{fact} depends on the option {name} with the value {value}: {wrong}",
+                )
 
 
 _FACTS: Final = ("limits", "quotas", "prices", "permissions", "latencies")
+
+
+def _wrong_option(options: type | None, name: str, value: str) -> str | None:
+    """Tell why a live stream cannot be created with this option, if it cannot."""
+    if options is None:
+        return "the provider has no options"
+    unknown = unknown_options(options, [name])
+    problems = unknown or structure_options(options, {name: value})[1]
+    return next((words for about, words in problems if about == name), None)
 
 
 def _entry_points(case: Case) -> list[EntryPoint]:

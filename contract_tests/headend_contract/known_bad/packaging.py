@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from headend.plugin import Permission
 from headend_contract.known_bad import KnownBad, reference_spec, register
@@ -19,7 +20,7 @@ _METADATA: Final = f"{_PACKAGE}-1.0.dist-info"
 
 _MODULE: Final = f'''"""The reference provider as an installed one."""
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from headend.plugin import hookimpl
 from headend_contract import reference
@@ -107,8 +108,32 @@ FUTURE_FACTS: Final = evolve(
 )
 """Quotas that somebody will read next year."""
 
+
+class Quality(Enum):
+    """How good the picture is."""
+
+    HIGH = "high"
+    LOW = "low"
+
+
+@frozen(kw_only=True)
+class QualityOptions:
+    """Has an option on which prices may depend.
+
+    Attributes:
+        quality: of the picture.
+    """
+
+    quality: Quality = Quality.LOW
+
+
+_PRICED_BY_QUALITY: Final = tuple(evolve(one, terms={"quality": "highest"}) for one in FACTS.prices)
+DEPENDENT_FACTS: Final = evolve(FACTS, prices=_PRICED_BY_QUALITY)
+"""Prices for a quality that nobody can ask for."""
+
 for _name, _what, _facts in (
     ("strange-permission", "It asks for a permission for no operation.", "STRANGE_FACTS"),
+    ("strange-terms", "Its prices depend on an option that it has not.", "DEPENDENT_FACTS"),
     ("facts-to-come", "It tells quotas as of a day next year.", "FUTURE_FACTS"),
 ):
     register(
@@ -152,5 +177,14 @@ register(
         what="Its docs_url is no https address.",
         fails=frozenset({"PACKAGE-WORDS-001"}),
         spec=reference_spec(docs_url="docs.reference.example"),
+    )
+)
+
+register(
+    KnownBad(
+        name="strange-value",
+        what="Its prices depend on a value that its option does not take.",
+        fails=frozenset({"PACKAGE-FACTS-001"}),
+        spec=reference_spec(options=QualityOptions, facts=f"{_HERE}:DEPENDENT_FACTS"),
     )
 )

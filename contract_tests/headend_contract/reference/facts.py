@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Facts, Latency, Permission, Price, Quota, RateLimit
+from headend.plugin import Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 _SOURCE: Final = "headend_contract.reference.platform"
 _AS_OF: Final = "2026-10-01"
@@ -47,9 +47,11 @@ FACTS: Final = Facts(
     prices=(
         Price(
             name="ingest",
-            usd=Decimal("0.10"),
+            amount=Decimal("0.10"),
             per=60,
             unit="minute pushed",
+            meter=Meter.INGEST,
+            unit_size=60,
             source=_SOURCE,
             as_of=_AS_OF,
             note="nobody pays it: the platform is a simulation",

@@ -76,11 +76,11 @@ def print_facts(facts: Facts) -> None:
         ),
     )
     _section(
-        ("price", "USD", "for", "note", "source"),
+        ("price", "amount", "for", "note", "source"),
         facts.prices,
         lambda one: (
             one.name,
-            f"{one.usd:f}",
+            f"{one.amount:f} {one.currency}",
             one.unit if one.per == 1 else f"{_number(one.per)} x {one.unit}",
             one.note,
             cite(one),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence, Set as AbstractSet
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -15,7 +15,7 @@ import click
 from headend.secret import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 _Function = TypeVar("_Function", bound="Callable[..., object]")
 
@@ -33,8 +33,10 @@ def to_json(value: object, *, show_secrets: bool = False) -> Json:
         return str(value.value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, tzinfo):
+        return str(value)
     if isinstance(value, Decimal):
         return f"{value:f}"  # a JSON number would be read as floating point
     if isinstance(value, Mapping):
@@ -59,23 +61,33 @@ def print_json(value: object, *, show_secrets: bool = False) -> None:
 
 def print_fields(rows: Iterable[tuple[str, object]], *, show_secrets: bool = False) -> None:
     """Print names and values, one below the other."""
-    shown = [(name, _text(value, show_secrets=show_secrets)) for name, value in rows]
+    shown = [(name, text_of(value, show_secrets=show_secrets)) for name, value in rows]
     width = max((len(name) for name, _ in shown), default=0)
     for name, text in shown:
         click.echo(f"{name:<{width}}  {text}")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; nothing in it is cut off, whatever the width of the terminal."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[str] = ()
+) -> None:
+    """Print a table; nothing in it is cut off, whatever the width of the terminal.
+
+    Args:
+        columns: their names.
+        rows: the cells of each.
+        numbers: the columns whose cells end below each other.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
+    for name, column in zip(columns, table.columns, strict=True):
         column.overflow = "fold"
+        if name in numbers:
+            column.justify = "right"
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+        table.add_row(*(text_of(cell) for cell in row))
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         unlimited = console.options.update(max_width=_UNLIMITED)
@@ -83,7 +95,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     console.print(table)
 
 
-def _text(value: object, *, show_secrets: bool = False) -> str:
+def text_of(value: object, *, show_secrets: bool = False) -> str:
+    """Return how a value is shown to a person, in one line."""
     if isinstance(value, Secret):
         return value.reveal() if show_secrets else MASK
     if value is None:

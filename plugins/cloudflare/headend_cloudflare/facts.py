@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Facts, Latency, Permission, Price, Quota, RateLimit
+from headend.plugin import Bound, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 _READ: Final = "2026-11-22"
 _DOCS: Final = "https://developers.cloudflare.com"
@@ -95,6 +95,7 @@ QUOTAS: Final = (
         name="ingest bitrate, least",
         value=2_000_000,
         unit="bits per second, sound and picture",
+        bounds=Bound.INGEST_BITRATE_LEAST,
         source=_START,
         as_of=_READ,
     ),
@@ -102,6 +103,7 @@ QUOTAS: Final = (
         name="ingest bitrate, most",
         value=14_000_000,
         unit="bits per second, sound and picture",
+        bounds=Bound.INGEST_BITRATE_MOST,
         source=_START,
         as_of=_READ,
         note="less than 10,000,000 is advised",
@@ -225,45 +227,55 @@ QUOTAS: Final = (
 PRICES: Final = (
     Price(
         name="storage",
-        usd=Decimal(5),
+        amount=Decimal(5),
         per=1000,
         unit="minute stored",
+        meter=Meter.STORAGE,
+        unit_size=60,
         source=_PRICING,
         as_of=_READ,
-        note="for a month, paid beforehand in blocks of 1,000 minutes",
+        note=(
+            "for a month, paid beforehand in blocks of 1,000 minutes: the bill is in whole blocks"
+        ),
     ),
     Price(
         name="delivery",
-        usd=Decimal(1),
+        amount=Decimal(1),
         per=1000,
         unit="minute delivered",
+        meter=Meter.WATCH,
+        unit_size=60,
         source=_PRICING,
         as_of=_READ,
         note="to each viewer, paid afterwards; what a player loads ahead counts",
     ),
     Price(
         name="simulcast",
-        usd=Decimal(1),
+        amount=Decimal(1),
         per=1000,
         unit="minute delivered",
+        meter=Meter.RESTREAM,
+        unit_size=60,
         source=_PRICING,
         as_of=_READ,
         note="to each simulcast target",
     ),
     Price(
         name="WebRTC delivery",
-        usd=Decimal(1),
+        amount=Decimal(1),
         per=1000,
         unit="minute delivered",
         source=_WEBRTC,
         as_of=_READ,
-        note="the page says: billed since 2026-10-01",
+        note="the page says: billed since 2026-10-01; counted as delivery",
     ),
     Price(
         name="ingest and encoding",
-        usd=Decimal(0),
+        amount=Decimal(0),
         per=1000,
         unit="minute sent",
+        meter=Meter.INGEST,
+        unit_size=60,
         source=_PRICING,
         as_of=_READ,
     ),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from headend.models import METRICS
-from headend.plugin import Provider
+from headend.plugin import Bound, Meter, Provider
 from headend.provider import PROTOCOLS
 from headend_cloudflare import wire
 from headend_cloudflare.facts import API_LIMIT, FACTS, GRAPHQL_LIMIT
@@ -61,12 +61,31 @@ def test_the_api_allows_four_requests_a_second_and_blocks_for_five_minutes():
 
 def test_an_hour_that_hundred_watch_costs_its_recording_and_what_was_delivered():
     def cost(name: str, units: int) -> Decimal:
-        return PRICES[name].usd * units / Decimal(PRICES[name].per)
+        return PRICES[name].amount * units / Decimal(PRICES[name].per)
 
     assert cost("storage", 60) == Decimal("0.30")
     assert cost("delivery", 60 * 100) == 6
     assert cost("simulcast", 60) == Decimal("0.06")
     assert cost("ingest and encoding", 60) == 0
+
+
+def test_what_headend_counts_is_counted_in_minutes():
+    meters = {name: (one.meter, one.unit_size) for name, one in PRICES.items()}
+
+    assert meters == {
+        "storage": (Meter.STORAGE, 60),
+        "delivery": (Meter.WATCH, 60),
+        "simulcast": (Meter.RESTREAM, 60),
+        "WebRTC delivery": (None, 1),
+        "ingest and encoding": (Meter.INGEST, 60),
+    }
+    assert not any(one.terms or one.up_to_height for one in PRICES.values())
+
+
+def test_an_encoder_has_a_least_and_a_most_bitrate_that_headend_goes_by():
+    bounds = {one.bounds: one.value for one in FACTS.quotas if one.bounds is not None}
+
+    assert bounds == {Bound.INGEST_BITRATE_LEAST: 2e6, Bound.INGEST_BITRATE_MOST: 14e6}
 
 
 def test_there_are_no_free_minutes_and_no_documented_number_of_live_streams():

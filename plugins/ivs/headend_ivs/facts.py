@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Facts, Latency, Permission, Price, Quota, RateLimit
+from headend.plugin import Bound, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 REGIONS: Final = (
     "ap-northeast-1",
@@ -76,6 +76,22 @@ def _quota(name: str, value: float, unit: str, *, note: str = "", source: str = 
     return Quota(name=name, value=value, unit=unit, source=source, as_of=_AS_OF, note=note)
 
 
+def _ingest(
+    name: str, value: float, *types: str, up_to_height: int | None = None, note: str = ""
+) -> Quota:
+    return Quota(
+        name=f"ingest, {name}",
+        value=value,
+        unit="bits per second",
+        source=_QUOTAS,
+        as_of=_AS_OF,
+        note=note,
+        bounds=Bound.INGEST_BITRATE_MOST,
+        terms={"type": types},
+        up_to_height=up_to_height,
+    )
+
+
 _ADJUSTABLE: Final = "for each region; AWS raises it on request"
 
 _QUOTA_LIST: Final = (
@@ -106,10 +122,10 @@ _QUOTA_LIST: Final = (
         note="it is then cut off; the encoder may connect again",
         source=_STREAMING,
     ),
-    _quota("ingest, type STANDARD", 8.5, "Mbit/s", note="an encoder above it is disconnected"),
-    _quota("ingest, types ADVANCED_SD and ADVANCED_HD", 8.5, "Mbit/s"),
-    _quota("ingest, type BASIC, up to 480p", 1.5, "Mbit/s"),
-    _quota("ingest, type BASIC, above 480p", 3.5, "Mbit/s"),
+    _ingest("type STANDARD", 8_500_000, "STANDARD", note="an encoder above it is disconnected"),
+    _ingest("types ADVANCED_SD and ADVANCED_HD", 8_500_000, "ADVANCED_SD", "ADVANCED_HD"),
+    _ingest("type BASIC, up to 480p", 1_500_000, "BASIC", up_to_height=480),
+    _ingest("type BASIC, above 480p", 3_500_000, "BASIC"),
     _quota("sessions are kept", 60, "days", source=f"{_GUIDE}/stream-health.html"),
     _quota("queries in one GetMetricData", 500, "queries", source=_CLOUDWATCH_API),
 )
@@ -120,12 +136,24 @@ _QUOTA_LIST: Final = (
 _UNREAD: Final = "first tier, Europe and North America; recalled, not read on the page: look there"
 
 
-def _price(name: str, usd: str, unit: str) -> Price:
+def _price(
+    name: str,
+    amount: str,
+    unit: str,
+    meter: Meter,
+    *,
+    types: tuple[str, ...],
+    up_to_height: int | None = None,
+) -> Price:
     return Price(
         name=name,
-        usd=Decimal(usd),
+        amount=Decimal(amount),
         per=1,
         unit=unit,
+        meter=meter,
+        unit_size=3600,
+        terms={"type": types},
+        up_to_height=up_to_height,
         source=_PRICING,
         as_of=_AS_OF,
         verified=False,
@@ -133,17 +161,35 @@ def _price(name: str, usd: str, unit: str) -> Price:
     )
 
 
+def _input(channel_type: str, amount: str) -> Price:
+    return _price(
+        f"input, type {channel_type}", amount, "hour pushed", Meter.INGEST, types=(channel_type,)
+    )
+
+
+def _output(height: int, amount: str, *types: str) -> Price:
+    return _price(
+        f"output up to {height}p",
+        amount,
+        "hour watched",
+        Meter.WATCH,
+        types=types,
+        up_to_height=height,
+    )
+
+
 _PRICE_LIST: Final = (
-    _price("input, type STANDARD", "2.00", "hour pushed"),
-    _price("input, type ADVANCED_HD", "0.85", "hour pushed"),
-    _price("input, type ADVANCED_SD", "0.50", "hour pushed"),
-    _price("input, type BASIC", "0.20", "hour pushed"),
-    _price("output up to 480p", "0.0375", "hour watched"),
-    _price("output up to 720p", "0.075", "hour watched"),
-    _price("output up to 1080p", "0.15", "hour watched"),
+    _input("STANDARD", "2.00"),
+    _input("ADVANCED_HD", "0.85"),
+    _input("ADVANCED_SD", "0.50"),
+    _input("BASIC", "0.20"),
+    # Viewers of the advanced types get no larger picture, whatever is pushed.
+    _output(480, "0.0375", "STANDARD", "ADVANCED_HD", "ADVANCED_SD", "BASIC"),
+    _output(720, "0.075", "STANDARD", "ADVANCED_HD", "BASIC"),
+    _output(1080, "0.15", "STANDARD", "BASIC"),
     Price(
         name="analytics (GetMetricData)",
-        usd=Decimal("0.01"),
+        amount=Decimal("0.01"),
         per=1000,
         unit="metrics asked for",
         source=_CLOUDWATCH_PRICING,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 
 import botocore.session
 import pytest
@@ -11,10 +12,11 @@ from click.testing import CliRunner
 
 from headend.cli.main import headend
 from headend.platform import StreamingPlatform
-from headend.plugin import Operation
+from headend.plugin import Bound, Meter, Operation
 from headend_ivs import facts, headend_providers, operations
 from headend_ivs.facts import FACTS, REGIONS
 from headend_ivs.provider import IvsProvider
+from headend_ivs.settings import ChannelType
 
 MODELS = {
     "ivs": botocore.session.get_session().get_service_model("ivs"),
@@ -53,6 +55,60 @@ def test_every_fact_has_a_page_of_amazon_as_its_source(kind):
 def test_every_price_is_marked_as_not_verified():
     assert not any(one.verified for one in FACTS.prices)
     assert all(one.note for one in FACTS.prices)
+
+
+def test_an_hour_pushed_costs_by_the_type_and_an_hour_watched_by_the_height():
+    counted = [one for one in FACTS.prices if one.meter is not None]
+    pushed = {one.terms["type"]: one.amount for one in counted if one.meter is Meter.INGEST}
+    watched = {one.up_to_height: one for one in counted if one.meter is Meter.WATCH}
+
+    assert pushed == {
+        ("STANDARD",): Decimal("2.00"),
+        ("ADVANCED_HD",): Decimal("0.85"),
+        ("ADVANCED_SD",): Decimal("0.50"),
+        ("BASIC",): Decimal("0.20"),
+    }
+    assert {height: one.amount for height, one in watched.items()} == {
+        480: Decimal("0.0375"),
+        720: Decimal("0.075"),
+        1080: Decimal("0.15"),
+    }
+    assert {one.unit_size for one in counted} == {3600}
+    assert len(pushed) + len(watched) == len(counted)
+
+
+def test_viewers_of_an_advanced_type_pay_for_no_larger_picture_than_they_get():
+    tiers = {
+        kind.value: [
+            one.up_to_height
+            for one in FACTS.prices
+            if one.meter is Meter.WATCH and kind.value in one.terms["type"]
+        ]
+        for kind in ChannelType
+    }
+
+    assert tiers == {
+        "BASIC": [480, 720, 1080],
+        "STANDARD": [480, 720, 1080],
+        "ADVANCED_HD": [480, 720],
+        "ADVANCED_SD": [480],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "height", "most"),
+    [("BASIC", 480, 1.5e6), ("BASIC", 481, 3.5e6), ("STANDARD", 1080, 8.5e6)],
+)
+def test_how_much_an_encoder_may_send_depends_on_type_and_height(kind, height, most):
+    bounds = [
+        one
+        for one in FACTS.quotas
+        if one.bounds is Bound.INGEST_BITRATE_MOST
+        and kind in one.terms["type"]
+        and (one.up_to_height or 9999) >= height
+    ]
+
+    assert min(bounds, key=lambda one: one.up_to_height or 9999).value == most
 
 
 def test_no_fact_is_there_twice():

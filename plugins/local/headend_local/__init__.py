@@ -20,6 +20,7 @@ def headend_providers() -> Iterator[ProviderSpec]:
         factory="headend_local.provider:LocalProvider",
         settings="headend_local.settings:LocalSettings",
         simulator="headend_local.simulator:create_app",
+        facts="headend_local.facts:FACTS",
         capabilities=frozenset(
             {
                 Capability.KEY_ROTATION,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from headend.plugin import Facts, Latency, Permission, Price, Quota, RateLimit
+from headend.plugin import Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 LIMITS_PAGE = "https://acme.example/limits"
 
@@ -27,9 +27,11 @@ FACTS = Facts(
     prices=(
         Price(
             name="storage",
-            usd=Decimal("0.10"),
+            amount=Decimal("0.10"),
             per=1000,
             unit="minute stored",
+            meter=Meter.STORAGE,
+            unit_size=60,
             source="https://acme.example/prices",
             as_of="2026-01-03",
             note="paid beforehand",

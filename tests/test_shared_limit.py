@@ -16,12 +16,13 @@ from headend_contract.reference.simulator import create_app
 from headend_contract.serving import Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from headend.models import Health
     from headend.platform import StreamingPlatform
+    from headend_contract.postgresql import PostgresServer
     from headend_contract.reference.provider import ReferenceProvider
     from headend_contract.reference.simulator import SimulatorApp
     from tests.conftest import LedgerFile, Workers
@@ -74,9 +75,20 @@ def test_two_platforms_in_one_process_share_it(
     assert most_in_a_window(arrivals.times) == REQUESTS
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, ledger: LedgerFile) -> Iterator[str]:
+    """Each kind of database in turn."""
+    if request.param == "sqlite":
+        yield str(ledger.path)
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        with server.new_schema() as schema:
+            yield server.url(schema=schema)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked here")
 def test_two_processes_share_it(
-    app: SimulatorApp, ledger: LedgerFile, workers: Workers, summarise: Callable[[str], None]
+    app: SimulatorApp, database: str, workers: Workers, summarise: Callable[[str], None]
 ) -> None:
     arrivals = Arrivals(app, monotonic)
     with Served(arrivals) as served:
@@ -85,7 +97,7 @@ def test_two_processes_share_it(
                 "ask",
                 url=served.url,
                 token=app.platform.token,
-                database=str(ledger.path),
+                database=database,
                 times=9,
                 requests=REQUESTS,
                 window=WINDOW,
@@ -96,7 +108,8 @@ def test_two_processes_share_it(
     assert len(arrivals.times) == 18
     most = most_in_a_window(arrivals.times)
     summarise(
-        f"shared limit: of {REQUESTS} requests in {WINDOW:g} s, two processes sent at most {most}"
+        f"shared limit: of {REQUESTS} requests in {WINDOW:g} s, two processes on "
+        f"{database.partition(':')[0] if '://' in database else 'SQLite'} sent at most {most}"
     )
     assert most <= REQUESTS
     # Had each kept the limit for itself, it would be all of them.

@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-import headend.ledger.sql  # noqa: F401  # imported before the fork, not after each
+# Imported before the fork, not after each.
+import headend.ledger.postgresql
+import headend.ledger.sql
+import headend.ledger.sqlite  # noqa: F401
 from headend.errors import HeadendError, PlatformError
 from headend.plugin import RateLimit
 from headend_contract.reference.opening import open_reference
@@ -114,7 +117,8 @@ def create(
 def ask(*, url: str, token: str, database: str, times: int, requests: int, window: float) -> None:
     """Send some requests under a small limit, as fast as it allows, on the machine's clock."""
     kind = provider_with_limit(requests=requests, window=window)
-    with open_reference(url, token, database=Path(database), kind=kind) as platform:
+    place = database if "://" in database else Path(database)
+    with open_reference(url, token, database=place, kind=kind) as platform:
         for _ in range(times):
             platform.check_health()
 

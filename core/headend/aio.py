@@ -165,6 +165,7 @@ class AsyncStreamingPlatform:
     delete_simulcast_target = _in_thread(StreamingPlatform.delete_simulcast_target)
     create_playback_token = _in_thread(StreamingPlatform.create_playback_token)
     parse_event = _in_thread(StreamingPlatform.parse_event)
+    record_event = _in_thread(StreamingPlatform.record_event)
     list_sessions = _in_thread_each(StreamingPlatform.list_sessions)
     get_session = _in_thread(StreamingPlatform.get_session)
     put_timed_metadata = _in_thread(StreamingPlatform.put_timed_metadata)

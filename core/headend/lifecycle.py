@@ -23,6 +23,7 @@ import attrs
 from headend.calls import Effect, Operation
 from headend.errors import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigurationError,
     ConflictError,
     HeadendError,
@@ -36,18 +37,30 @@ from headend.errors import (
     StreamNotFoundError,
     UncertainOutcomeError,
 )
-from headend.ledger import EntryState, NewEntry
+from headend.ledger import (
+    DeferredLedger,
+    EntryState,
+    LedgerEventKind,
+    MemoryLedger,
+    NewEntry,
+    NewEvent,
+    key_of,
+)
+from headend.ledger.deferred import ALONE_FOR
+from headend.ledger.store import new_id
+from headend.models import EndOutcome
 from headend.provider import ConfirmsCreation
 from headend.secret import Secret
+from headend.settings import OnLedgerFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from random import Random
 
     from headend.calls import Calls
     from headend.clock import Clock
-    from headend.ledger import DeferredLedger, Entry, Ledger
+    from headend.ledger import Entry, Ledger
     from headend.models import EndResult, LiveStream, StreamCredentials
     from headend.provider import CreateRequest, Provider
 
@@ -120,6 +133,15 @@ def marker_prefix(ledger: Ledger) -> str:
     return f"headend-{ledger.id}-"
 
 
+def no_terms(_options: object) -> Mapping[str, str]:
+    """Return no terms, for a provider whose prices are not known."""
+    return {}
+
+
+def always() -> None:
+    """Speak against no creation."""
+
+
 class Lifecycle:
     """Creates and ends live streams of one provider, with the ledger as its memory."""
 
@@ -133,6 +155,9 @@ class Lifecycle:
         calls: Calls,
         clock: Clock,
         random: Random,
+        terms: Callable[[object], Mapping[str, str]] = no_terms,
+        may_create: Callable[[], None] = always,
+        on_ledger_failure: OnLedgerFailure = OnLedgerFailure.REFUSE_CREATE,
     ) -> None:
         self._provider = provider
         self._name = name
@@ -141,6 +166,22 @@ class Lifecycle:
         self._calls = calls
         self._clock = clock
         self._random = random
+        self._terms = terms
+        self._may_create = may_create
+        self._needs_ledger = on_ledger_failure is OnLedgerFailure.REFUSE_ALL
+        self._alone_until = 0.0
+        self._stand_in: Lifecycle | None = None
+        if on_ledger_failure is OnLedgerFailure.GO_ON:
+            self._stand_in = Lifecycle(
+                provider=provider,
+                name=name,
+                settle_time=settle_time,
+                ledger=DeferredLedger(lambda: MemoryLedger(id=new_id(random))),
+                calls=calls,
+                clock=clock,
+                random=random,
+                terms=terms,
+            )
 
     def create(self, request: CreateRequest, idempotency_key: str | None) -> StreamCredentials:
         """Create a live stream once, whatever becomes of the answers.
@@ -153,14 +194,26 @@ class Lifecycle:
             ConflictError: the key was used for something else, or what it made has ended.
             UncertainOutcomeError: the request was sent and its fate could not be learnt.
             PlatformError: the platform refused; nothing was created.
+            LedgerError: it cannot be recorded, and `OnLedgerFailure` says not to go on then.
+            BudgetExceededError: a budget is used up; nothing was sent.
         """
         with self._calls.deadline():
+            if self._stand_in is not None and self._clock.monotonic() < self._alone_until:
+                return self._stand_in.create(request, idempotency_key)
             while True:
-                request = attrs.evolve(request, marker=new_marker(self._ledger, self._random))
-                entry = self._begin(request, idempotency_key)
+                try:
+                    request = attrs.evolve(request, marker=new_marker(self._ledger, self._random))
+                    entry, refusal = self._allowed(request, idempotency_key)
+                except (ConfigurationError, LedgerError) as error:
+                    if self._stand_in is None:
+                        raise
+                    # One that is locked or out of reach costs seconds each time it is tried.
+                    self._alone_until = self._clock.monotonic() + ALONE_FOR
+                    _log.warning("for %g s what is created is not recorded: %s", ALONE_FOR, error)
+                    return self._stand_in.create(request, idempotency_key)
                 if entry.marker == request.marker:
                     return self._carry_out(request)
-                earlier = self._result_of_earlier(entry, request)
+                earlier = self._result_of_earlier(entry, request, refusal)
                 if earlier is not None:
                     return earlier
 
@@ -170,19 +223,44 @@ class Lifecycle:
         named = (self._name, account, stream_id)
         now = self._clock.now
         with self._calls.deadline():
-            with _told_if_not_recorded(f"{stream_id} is being ended"):
+            with told_if_not_recorded(f"{stream_id} is being ended", needed=self._needs_ledger):
                 self._ledger.ending(*named, delete_recordings=delete_recordings, now=now())
             try:
                 result = self._provider.end_live_stream(
                     stream_id, delete_recordings=delete_recordings
                 )
             except (AuthenticationError, PermissionDeniedError):
-                with _told_if_not_recorded(f"{stream_id} goes on"):
+                with told_if_not_recorded(f"{stream_id} goes on"):
                     self._ledger.refused_to_end(*named, now=now())
                 raise
-            with _told_if_not_recorded(f"{stream_id} has ended"):
-                self._ledger.ended(*named, now=now())
+            with told_if_not_recorded(f"{stream_id} has ended"):
+                self._record_end(result, delete_recordings=delete_recordings)
             return result
+
+    def _record_end(self, result: EndResult, *, delete_recordings: bool) -> None:
+        ledger, now = self._ledger, self._clock.now()
+        named = (self._name, self._provider.account, result.stream_id)
+        has_ended = result.outcome is EndOutcome.ENDED
+        ledger.ended(*named, now)
+        if has_ended and ledger.find(*named) is None:
+            ledger.append(
+                NewEvent(
+                    key=key_of(LedgerEventKind.ENDED, *named),
+                    kind=LedgerEventKind.ENDED,
+                    occurred_at=now,
+                    provider=self._name,
+                    account=self._provider.account,
+                    stream_id=result.stream_id,
+                    caused_by=ledger.actor,
+                ),
+                now=now,
+            )
+        # Of what was gone before, the platform may not tell all that is kept.
+        is_all = delete_recordings and has_ended
+        if is_all or result.recordings_kept:
+            ledger.record_recordings(
+                *named, result.recordings_kept, now=now, is_all=is_all, caused_by=ledger.actor
+            )
 
     @property
     def _ledger(self) -> Ledger:
@@ -192,6 +270,25 @@ class Lifecycle:
     def _lease(self) -> float:
         # Longer than any creation may take, so that it lapses only when nobody is there any more.
         return self._calls.timeout * 2
+
+    def _allowed(
+        self, request: CreateRequest, idempotency_key: str | None
+    ) -> tuple[Entry, BudgetExceededError | None]:
+        """Return the entry of a creation, and what speaks against creating anything now.
+
+        What the key has created before is the answer also when nothing more may be created.
+        """
+        try:
+            self._may_create()
+        except BudgetExceededError as refusal:
+            earlier = None
+            if idempotency_key is not None:
+                account = self._provider.account
+                earlier = self._ledger.by_key(self._name, account, idempotency_key)
+            if earlier is None or earlier.state is EntryState.ABANDONED:
+                raise
+            return earlier, refusal
+        return self._begin(request, idempotency_key), None
 
     def _begin(self, request: CreateRequest, idempotency_key: str | None) -> Entry:
         return self._ledger.begin(
@@ -204,12 +301,15 @@ class Lifecycle:
                 digest=_digest(request),
                 idempotency_key=idempotency_key,
                 owner=owner_of_this_process(),
+                terms=self._terms(request.options),
             ),
             now=self._clock.now(),
             lease=self._lease,
         )
 
-    def _result_of_earlier(self, entry: Entry, request: CreateRequest) -> StreamCredentials | None:
+    def _result_of_earlier(
+        self, entry: Entry, request: CreateRequest, refusal: BudgetExceededError | None
+    ) -> StreamCredentials | None:
         """Return what the call made that used the key first; `None` to look again."""
         if entry.digest != _digest(request):
             raise self._conflict("this idempotency key was used for another live stream")
@@ -232,17 +332,25 @@ class Lifecycle:
         ):
             self._wait(_POLL, "another process is creating this live stream and is not done")
             return None
-        return self._carry_out(attrs.evolve(request, marker=entry.marker), look_first=True)
+        return self._carry_out(
+            attrs.evolve(request, marker=entry.marker), look_first=True, refusal=refusal
+        )
 
-    def _carry_out(self, request: CreateRequest, *, look_first: bool = False) -> StreamCredentials:
+    def _carry_out(
+        self,
+        request: CreateRequest,
+        *,
+        look_first: bool = False,
+        refusal: BudgetExceededError | None = None,
+    ) -> StreamCredentials:
         try:
-            made = self._make(request, look_first=look_first)
+            made = self._make(request, look_first=look_first, refusal=refusal)
         except BaseException:
             self._let_go(request.marker)
             raise
         # The intent stays open where this fails, and leads whoever comes next to what was made.
         kept = made.stream_id
-        with _told_if_not_recorded(f"{made.stream_id} was created"):
+        with told_if_not_recorded(f"{made.stream_id} was created"):
             entry = self._ledger.created(request.marker, made.stream_id, now=self._clock.now())
             kept = entry.stream_id or kept
         if kept == made.stream_id:
@@ -250,19 +358,19 @@ class Lifecycle:
         # Another process took over while this one stood still, and what it made is the result.
         return self._provider.get_credentials(kept)
 
-    def _make(self, request: CreateRequest, *, look_first: bool) -> StreamCredentials:
+    def _make(
+        self, request: CreateRequest, *, look_first: bool, refusal: BudgetExceededError | None
+    ) -> StreamCredentials:
         made = None
         if look_first:
             made = self._look_up(request, None)
+        if made is None and refusal is not None:
+            self._abandon(request.marker, refusal)
+            raise refusal
         for send in range(1, _SENDS + 1):
             if made is not None:
                 break
-            if not self._ledger.renew(
-                request.marker,
-                now=self._clock.now(),
-                lease=self._lease,
-                owner=owner_of_this_process(),
-            ):
+            if not self._renew(request.marker):
                 entry = self._ledger.by_marker(request.marker)
                 if entry is not None and entry.state is EntryState.ACTIVE and entry.stream_id:
                     return self._provider.get_credentials(entry.stream_id)
@@ -283,16 +391,28 @@ class Lifecycle:
         assert made is not None
         return made
 
+    def _renew(self, marker: str) -> bool:
+        """Extend the lease; `False` if somebody else is known to have taken over."""
+        try:
+            return self._ledger.renew(
+                marker, now=self._clock.now(), lease=self._lease, owner=owner_of_this_process()
+            )
+        except (ConfigurationError, LedgerError) as error:
+            if self._stand_in is None:
+                raise
+            _log.warning("the creation %s goes on, and it is not recorded: %s", marker, error)
+            return True
+
     def _let_go(self, marker: str) -> None:
         """End the lease of what is still open, so that others need not wait for that."""
-        with _told_if_not_recorded(f"the creation {marker} is over"):
+        with told_if_not_recorded(f"the creation {marker} is over"):
             self._ledger.renew(
                 marker, now=self._clock.now(), lease=0, owner=owner_of_this_process()
             )
 
     def _abandon(self, marker: str, error: HeadendError) -> None:
         # What the platform said is more than that it cannot be noted.
-        with _told_if_not_recorded("nothing was created"):
+        with told_if_not_recorded("nothing was created"):
             self._ledger.abandoned(marker, type(error).__name__, now=self._clock.now())
 
     def _look_up(
@@ -319,7 +439,7 @@ class Lifecycle:
         try:
             return self._provider.get_credentials(stream_id)
         except PlatformError as error:
-            with _told_if_not_recorded(f"{stream_id} was created"):
+            with told_if_not_recorded(f"{stream_id} was created"):
                 self._ledger.created(marker, stream_id, now=self._clock.now())
             raise UncertainOutcomeError(
                 f"the live stream {stream_id} was created, and its key could not be read: {error}; "
@@ -369,11 +489,18 @@ def oldest(found: Sequence[LiveStream]) -> LiveStream:
 
 
 @contextmanager
-def _told_if_not_recorded(what: str) -> Iterator[None]:
-    """Go on where the ledger fails: what happened on the platform is more than the note of it."""
+def told_if_not_recorded(what: str, *, needed: bool = False) -> Iterator[None]:
+    """Go on where the ledger fails: what happened on the platform is more than the note of it.
+
+    Args:
+        what: what happened.
+        needed: whether it is not to happen without the note.
+    """
     try:
         yield
     except (ConfigurationError, LedgerError) as error:
+        if needed:
+            raise
         _log.warning("%s, and it is not recorded: %s", what, error)
 
 

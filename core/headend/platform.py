@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial, wraps
 from itertools import count
 from random import SystemRandom
-from types import EllipsisType
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar, cast
 
 from headend.calls import Calls, Pacers, process_pacers
@@ -25,10 +25,20 @@ from headend.errors import (
     PluginError,
     UnsupportedError,
 )
-from headend.ledger import DeferredLedger, LedgerPacerStore, open_ledger
-from headend.ledger.store import is_off
-from headend.lifecycle import Lifecycle
-from headend.models import StreamState, to_channel_id
+from headend.ledger import (
+    BY_PLATFORM,
+    DeferredLedger,
+    EntryState,
+    LedgerEventKind,
+    LedgerPacerStore,
+    NewEvent,
+    Observation,
+    key_of,
+    ledger_of,
+    open_host_ledger,
+)
+from headend.lifecycle import Lifecycle, always, no_terms, told_if_not_recorded
+from headend.models import EventKind, StreamEvent, StreamState, to_channel_id
 from headend.observers import load_observers
 from headend.playback import why_not_playable
 from headend.provider import (
@@ -50,6 +60,7 @@ from headend.secret import Secret
 from headend.settings import (
     DEFAULT_PROVIDER,
     Configuration,
+    OnLedgerFailure,
     structure_options,
     unknown_options,
 )
@@ -59,9 +70,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from random import Random
-    from types import TracebackType
+    from types import EllipsisType, TracebackType
 
     from headend.clock import Clock
+    from headend.costs.guard import BudgetGuard
     from headend.models import (
         EndResult,
         Health,
@@ -72,18 +84,16 @@ if TYPE_CHECKING:
         SimulcastTarget,
         StreamAnalytics,
         StreamCredentials,
-        StreamEvent,
     )
+    from headend.observers import Observers
     from headend.provider import Provider
     from headend.reconcile import Finding
-    from headend.settings import HostSettings
     from headend.spec import ProviderSpec
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
-LEDGER_FILE: Final = "ledger.sqlite3"
-"""The ledger in the data folder, where no other database is set."""
+_log: Final = logging.getLogger("headend.platform")
 
 _LONGEST_AGE: Final = 1e9
 """Seconds; some thirty years."""
@@ -91,6 +101,13 @@ _LONGEST_AGE: Final = 1e9
 _POLL: Final = 1.0
 """Seconds between two looks while waiting for a live stream."""
 _PROBE_TIMEOUT: Final = 10.0
+_STATES: Final = {
+    EventKind.LIVE: StreamState.LIVE,
+    EventKind.INTERRUPTED: StreamState.INTERRUPTED,
+    EventKind.IDLE: StreamState.IDLE,
+    EventKind.ENDED: StreamState.ENDED,
+}
+"""What a live stream does after a message of that kind."""
 _REFUSALS: Final = 3
 """Looks on end at which a server refuses, after which it is taken at its word."""
 _LOOKS_PER_STATE: Final = 5
@@ -111,7 +128,8 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
         settings: values that override the environment and the configuration file, by field name.
         database: the ledger's database URL or `Path`, or `None` to go without a ledger; without
             this argument ``HEADEND_DATABASE_URL`` decides, else it is in ``HEADEND_DATA_DIR``.
-        observers: objects with the hooks `headend_attempt` or `headend_wait`.
+        observers: objects with the hooks `headend_attempt`, `headend_wait` or
+            `headend_budget_alert`.
 
     Raises:
         PluginError: there is no such provider, or it cannot be used.
@@ -129,14 +147,17 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
             + (", ".join(registry.names) or "none")
         )
     options_class = registry.options_class(registry.spec(name))
-    url = _database_url(database, configuration.host)
-    ledger = DeferredLedger(partial(open_ledger, url, clock=clock, random=random))
+    url = ledger_of(configuration.host, database)
+    ledger = DeferredLedger(
+        partial(open_host_ledger, configuration, database=url, clock=clock, random=random)
+    )
+    watching = load_observers(observers, disabled=configuration.host.disable_plugins)
     calls = Calls(
         clock=clock,
         provider=name,
         random=random,
         pacers=process_pacers() if url is None else Pacers(LedgerPacerStore(ledger, clock), clock),
-        observer=load_observers(observers, disabled=configuration.host.disable_plugins),
+        observer=watching,
     )
     context = ProviderContext(
         calls=calls,
@@ -156,17 +177,38 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
         options_class=options_class,
         calls=calls,
         ledger=ledger,
+        on_ledger_failure=configuration.host.on_ledger_failure,
         clock=clock,
         random=random,
+        terms=partial(_terms, registry, spec),
+        budgets=_guard(configuration, ledger, clock, watching),
     )
 
 
-def _database_url(
-    database: str | Path | EllipsisType | None, host: HostSettings
-) -> str | Path | None:
-    if isinstance(database, EllipsisType):
-        database = host.database_url or host.data_dir / LEDGER_FILE
-    return None if is_off(database) else database
+def _guard(
+    configuration: Configuration, ledger: DeferredLedger, clock: Clock, observers: Observers | None
+) -> BudgetGuard | None:
+    """Return what looks after the budgets, or `None` where there are none."""
+    if not configuration.has_budgets:
+        return None
+    from headend.costs.book import CostBook
+
+    book = CostBook(configuration, ledger=ledger, clock=clock, observers=observers)
+    # What is wrong with the settings of prices is found now, and not when something is created.
+    book.load_prices()
+    return book.guard
+
+
+def _terms(registry: Registry, spec: ProviderSpec, options: object) -> Mapping[str, str]:
+    """Return what the ledger keeps of options, so that the live stream can be priced later."""
+    from headend.costs.prices import terms_of
+
+    try:
+        return terms_of(registry.facts(spec).prices, options)
+    except PluginError as error:
+        # A price list that cannot be read is no reason to create nothing.
+        _log.warning("the options on which prices depend are not recorded: %s", error)
+        return {}
 
 
 @contextmanager
@@ -248,6 +290,9 @@ class StreamingPlatform:
         ledger: DeferredLedger,
         clock: Clock,
         random: Random,
+        on_ledger_failure: OnLedgerFailure = OnLedgerFailure.REFUSE_CREATE,
+        terms: Callable[[object], Mapping[str, str]] = no_terms,
+        budgets: BudgetGuard | None = None,
     ) -> None:
         self._spec = spec
         self._provider = provider
@@ -259,10 +304,17 @@ class StreamingPlatform:
             name=spec.name,
             settle_time=spec.settle_time,
             ledger=ledger,
+            on_ledger_failure=on_ledger_failure,
             calls=calls,
             clock=clock,
             random=random,
+            terms=terms,
+            may_create=(
+                always if budgets is None else partial(budgets.refuse_if_exceeded, spec.name)
+            ),
         )
+        self._budgets = budgets
+        self._needs_ledger = on_ledger_failure is OnLedgerFailure.REFUSE_ALL
         self._clock = clock
         self._random = random
         self._closed = False
@@ -318,6 +370,8 @@ class StreamingPlatform:
         """Free connections.  Live streams stay as they are; closing twice is harmless."""
         if not self._closed:
             self._closed = True
+            if self._budgets is not None:
+                self._budgets.close()
             self._calls.close()
             try:
                 self._provider.close()
@@ -355,6 +409,9 @@ class StreamingPlatform:
             ConflictError: the idempotency key was used for something else.
             UncertainOutcomeError: the request was sent and its fate could not be learnt.
             LedgerError: the intent could not be written down; nothing was sent.
+            BudgetExceededError: a budget is used up, and ``HEADEND_ON_BUDGET_EXCEEDED`` is
+                ``refuse-create``; nothing was sent.  What an idempotency key has created before
+                is returned all the same.
         """
         operation = "create_live_stream"
         if low_latency:
@@ -370,7 +427,9 @@ class StreamingPlatform:
         if idempotency_key is not None:
             self._id(idempotency_key, operation, what="idempotency key")
         self._open_provider()
-        return self._lifecycle.create(request, idempotency_key)
+        made = self._lifecycle.create(request, idempotency_key)
+        self._look_after_budgets()
+        return made
 
     @_named
     def get_live_stream(self, stream_id: str) -> LiveStream:
@@ -432,9 +491,11 @@ class StreamingPlatform:
         if delete_recordings:
             self._need(Capability.RECORDINGS, "delete_recordings=True")
         self._open_provider()
-        return self._lifecycle.end(
+        result = self._lifecycle.end(
             self._id(stream_id, "end_live_stream"), delete_recordings=delete_recordings
         )
+        self._look_after_budgets()
+        return result
 
     @_named
     def reconcile(
@@ -582,9 +643,12 @@ class StreamingPlatform:
     def rotate_stream_key(self, stream_id: str) -> StreamCredentials:
         """Replace the stream key; the old one is dead from then on (`KEY_ROTATION`)."""
         operation = "rotate_stream_key"
-        return self._able(RotatesKeys, Capability.KEY_ROTATION, operation).rotate_stream_key(
+        rotated = self._able(RotatesKeys, Capability.KEY_ROTATION, operation).rotate_stream_key(
             self._id(stream_id, operation)
         )
+        with told_if_not_recorded(f"the stream key of {stream_id} was replaced"):
+            self._append_rotation(stream_id)
+        return rotated
 
     @_named
     def enable_live_stream(self, stream_id: str) -> LiveStream:
@@ -617,6 +681,10 @@ class StreamingPlatform:
         self._able(Records, Capability.RECORDINGS, operation).delete_recording(
             self._id(recording_id, operation, what="recording id")
         )
+        with told_if_not_recorded(f"the recording {recording_id} was deleted"):
+            self._ledger.get().recording_deleted(
+                self.provider, self._provider.account, recording_id, self._clock.now()
+            )
 
     @_named
     def list_simulcast_targets(self, stream_id: str) -> list[SimulcastTarget]:
@@ -700,6 +768,52 @@ class StreamingPlatform:
         able = self._able(ParsesEvents, Capability.EVENTS, operation)
         return able.parse_event(*self._message(headers, body, operation))
 
+    @_named
+    def record_event(self, event: StreamEvent) -> bool:
+        """Keep in the ledger what `parse_event` returned, if it changes what the ledger knows.
+
+        What the platform tells of a broadcast that begins or ends counts like an observation of
+        it.  A message that comes twice, or late, changes nothing.
+
+        Args:
+            event: a message of this provider's platform.
+
+        Returns:
+            Whether the ledger has a new event: ``went-live``, ``went-idle`` or ``ended``.
+
+        Raises:
+            InvalidRequestError: it is another provider's.
+            LedgerError: it could not be written down; give it again later.
+        """
+        operation = "record_event"
+        given: object = event
+        if not isinstance(given, StreamEvent):
+            raise self._invalid(
+                f"an event is what parse_event() returns, not {type(given).__name__}", operation
+            )
+        if event.provider != self.provider:
+            raise self._invalid(f"the event is one of {event.provider}", operation)
+        provider, state = self._open_provider(), _STATES.get(event.kind)
+        if event.stream_id is None or state is None:
+            return False
+        ledger, now = self._ledger.get(), self._clock.now()
+        named = (self.provider, provider.account, event.stream_id)
+        seen = Observation(
+            provider=self.provider,
+            account=provider.account,
+            stream_id=event.stream_id,
+            at=event.occurred_at,
+            state=state,
+            message_id=event.event_id,
+        )
+        is_new = bool(ledger.observe(seen, now=now))
+        entry = ledger.find(*named) if state is StreamState.ENDED else None
+        if entry is not None and entry.state is not EntryState.ENDED:
+            ledger.ended(*named, now, caused_by=BY_PLATFORM)
+            is_new = True
+        self._look_after_budgets()
+        return is_new
+
     @_named_each
     def list_sessions(self, stream_id: str) -> Iterator[Session]:
         """Return a live stream's broadcasts, the latest first (`SESSIONS`)."""
@@ -731,7 +845,29 @@ class StreamingPlatform:
     def _open_provider(self) -> Provider:
         if self._closed:
             raise HeadendError("this platform is closed; headend.open() gives a new one")
+        if self._needs_ledger:
+            self._ledger.check()
         return self._provider
+
+    def _look_after_budgets(self) -> None:
+        if self._budgets is not None:
+            self._budgets.check_soon()
+
+    def _append_rotation(self, stream_id: str) -> None:
+        ledger, now = self._ledger.get(), self._clock.now()
+        kind, account = LedgerEventKind.KEY_ROTATED, self._provider.account
+        # Each rotation is one of its own, also of two at the same time.
+        once = f"{self._random.getrandbits(64):016x}"
+        event = NewEvent(
+            key=key_of(kind, self.provider, account, stream_id, once),
+            kind=kind,
+            occurred_at=now,
+            provider=self.provider,
+            account=account,
+            stream_id=stream_id,
+            caused_by=ledger.actor,
+        )
+        ledger.append(event, now=now)
 
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.capabilities:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from headend.errors import PlatformError, StreamNotFoundError
-from headend.ledger import EntryState
+from headend.ledger import BY_PLATFORM, EntryState, LedgerEventKind, NewEvent, key_of
 from headend.lifecycle import (
     marker_prefix,
     oldest,
     owner_is_dead,
     take_over,
+    told_if_not_recorded,
 )
 from headend.models import StreamState
 
@@ -246,6 +247,8 @@ class Reconciliation:
             seen = self._provider.get_live_stream(stream.stream_id)
         except StreamNotFoundError:
             return finding(Action.NONE, "; it went away meanwhile")
+        with told_if_not_recorded(f"{stream.stream_id} was found"):
+            self._append_orphan(kind, stream, why)
         if seen.state in _BUSY or seen.state is None or seen.state is StreamState.UNKNOWN:
             return finding(Action.NONE, f"; it is {seen.state or 'in an unknown state'} and stays")
         made_at = seen.created_at or stream.created_at
@@ -255,6 +258,21 @@ class Reconciliation:
             return finding(Action.END)
         self._lifecycle.end(stream.stream_id, delete_recordings=False)
         return finding(Action.END, done=True)
+
+    def _append_orphan(self, kind: FindingKind, stream: LiveStream, why: str) -> None:
+        named = (self._name, self._provider.account, stream.stream_id)
+        event = NewEvent(
+            key=key_of(LedgerEventKind.ORPHAN_FOUND, *named),
+            kind=LedgerEventKind.ORPHAN_FOUND,
+            occurred_at=self._now,
+            provider=self._name,
+            account=self._provider.account,
+            stream_id=stream.stream_id,
+            channel_id=stream.channel_id,
+            caused_by=BY_PLATFORM,
+            detail={"finding": kind.value, "why": why},
+        )
+        self._ledger.append(event, now=self._now)
 
     def _take_over(self, entry: Entry) -> bool:
         """Make sure that nobody carries on with a creation while it is decided."""
@@ -291,7 +309,13 @@ class Reconciliation:
     def _record_ended(self, entry: Entry, kind: FindingKind, why: str) -> Finding:
         if not self._dry_run:
             assert entry.stream_id is not None
-            self._ledger.ended(self._name, entry.account, entry.stream_id, now=self._clock.now())
+            self._ledger.ended(
+                self._name,
+                entry.account,
+                entry.stream_id,
+                now=self._clock.now(),
+                caused_by=BY_PLATFORM,
+            )
         return self._about(entry, kind, Action.RECORD_ENDED, why)
 
     def _finish_ending(self, entry: Entry) -> Finding:

@@ -8,7 +8,8 @@ A plugin's settings are a frozen attrs class; each field names its environment v
         timeout: float = field(default=30.0, metadata=setting("ACME_TIMEOUT", "Seconds."))
 
 The optional file that ``HEADEND_CONFIG`` names has a table ``[headend]`` for the settings of
-headend itself and one ``[providers.<name>]`` for each provider, with the fields' names as keys.
+headend itself, one ``[providers.<name>]`` for each provider, and ``[costs]`` for costs and budgets,
+with the fields' names as keys.
 The environment overrides the file, and arguments override both.  A value that is empty counts
 as missing, wherever it stands.
 """
@@ -21,10 +22,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import attrs
 from attrs import field, frozen
@@ -34,6 +35,7 @@ from headend.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from zoneinfo import ZoneInfo
 
     from cattrs import Converter
 
@@ -50,8 +52,9 @@ _HELP: Final = "headend.help"
 def setting(env: str, help: str) -> dict[str, str]:  # noqa: A002  # the word a reader expects
     """Return the metadata that makes an attrs field a setting.
 
-    The field's type is `str`, `Secret`, `bool`, `int`, `float`, `Path`, an `Enum` of texts or
-    ``tuple[str, ...]`` (in a variable: separated by commas), or one of these or `None`.
+    The field's type is `str`, `Secret`, `bool`, `int`, `float`, `Path`, `ZoneInfo`, an `Enum` of
+    texts, ``tuple[str, ...]`` (in a variable: separated by commas), a class that `ReadsItself`,
+    or one of these or `None`.
 
     Args:
         env: its environment variable.
@@ -298,6 +301,19 @@ class ChecksItself(Protocol):
         ...
 
 
+class ReadsItself(Protocol):
+    """A class of values that a variable has in a form of its own."""
+
+    @classmethod
+    def from_setting(cls, value: object) -> Self:
+        """Make one of a variable's text, or of what the configuration file has in its place.
+
+        Raises:
+            ValueError: it is none; the message goes on from the setting's name.
+        """
+        ...
+
+
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
@@ -305,6 +321,8 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 @cache
 def _converter() -> Converter:
     """Return the one converter: strict, so that a wrong type is an error and not a guess."""
+    from zoneinfo import ZoneInfo
+
     from cattrs import Converter
 
     converter = Converter()
@@ -315,12 +333,16 @@ def _converter() -> Converter:
         (int, _to_int),
         (float, _to_float),
         (Path, _to_path),
+        (ZoneInfo, _to_zone),
     ):
         converter.register_structure_hook(kind, partial(_unless_enum, hook))
     converter.register_structure_hook_func(
         lambda kind: isinstance(kind, type) and issubclass(kind, Enum), _to_enum
     )
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _to_names)
+    converter.register_structure_hook_func(
+        lambda kind: isinstance(kind, type) and hasattr(kind, "from_setting"), _to_itself
+    )
     return converter
 
 
@@ -383,6 +405,25 @@ def _to_path(value: object, _kind: type) -> Path:
         raise ValueError(f"must be a path, not {str(value)!r}: no such user") from error
 
 
+def _to_zone(value: object, _kind: type) -> ZoneInfo:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    if isinstance(value, ZoneInfo):
+        return value
+    try:
+        return ZoneInfo(str(value))
+    except (ValueError, OSError, LookupError):
+        close = get_close_matches(str(value), available_timezones(), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(
+            f"must be a time zone such as Europe/Berlin, not {value!r}{hint}"
+        ) from None
+
+
+def _to_itself(value: object, kind: type[ReadsItself]) -> ReadsItself:
+    return value if isinstance(value, kind) else kind.from_setting(value)
+
+
 def _to_enum(value: object, kind: type[Enum]) -> Enum:
     if isinstance(value, kind):
         return value
@@ -406,6 +447,17 @@ def _default_data_dir() -> Path:
     return user_data_path("headend", appauthor=False)
 
 
+class OnLedgerFailure(StrEnum):
+    """What goes on while the ledger that is set cannot be written."""
+
+    REFUSE_CREATE = "refuse-create"
+    """All but creating: without a record, a crash could leave a live stream that costs money."""
+    GO_ON = "go-on"
+    """Everything.  What is created then is not in the ledger, nor are idempotency keys."""
+    REFUSE_ALL = "refuse-all"
+    """Nothing: no operation asks the platform before the ledger has shown that it works."""
+
+
 @frozen(kw_only=True)
 class HostSettings:
     """The settings of headend itself."""
@@ -421,11 +473,29 @@ class HostSettings:
         factory=_default_data_dir,
         metadata=setting("HEADEND_DATA_DIR", "The folder for what headend keeps."),
     )
-    database_url: str | None = field(
+    database_url: Secret | None = field(
         default=None,
         metadata=setting(
             "HEADEND_DATABASE_URL",
-            "The ledger's database; default ledger.sqlite3 in HEADEND_DATA_DIR; none turns it off.",
+            "The ledger's database: sqlite:////folder/ledger.sqlite3, or "
+            "postgresql://user:password@host/database; default ledger.sqlite3 in "
+            "HEADEND_DATA_DIR; none turns it off.",
+        ),
+    )
+    on_ledger_failure: OnLedgerFailure = field(
+        default=OnLedgerFailure.REFUSE_CREATE,
+        metadata=setting(
+            "HEADEND_ON_LEDGER_FAILURE",
+            "What goes on while the ledger cannot be written: refuse-create (all but creating; "
+            "the default), go-on (everything), refuse-all (nothing).",
+        ),
+    )
+    actor: str | None = field(
+        default=None,
+        metadata=setting(
+            "HEADEND_ACTOR",
+            "Who is told in the ledger's events to have done what this program does, such as the "
+            "name of a service; default the machine's name and the process's number.",
         ),
     )
     disable_plugins: tuple[str, ...] = field(
@@ -468,6 +538,19 @@ class Configuration:
         )
         return cls(environ=environ, tables=tables, host=host)
 
+    @property
+    def costs_table(self) -> Mapping[str, object]:
+        """The file's table on costs and budgets, empty where there is none."""
+        return _table(self.tables, "costs")
+
+    @property
+    def has_budgets(self) -> bool:
+        """Whether budgets are set; what they are, `headend.costs.settings` finds out."""
+        return not (
+            _is_empty(self.environ.get("HEADEND_BUDGETS"))
+            and _is_empty(self.costs_table.get("budgets"))
+        )
+
     def provider_table(self, name: str) -> Mapping[str, object]:
         """Return the file's table for one provider, empty where there is none."""
         return _table(_table(self.tables, "providers"), name, path=f"providers.{name}")
@@ -479,6 +562,9 @@ def _table(tables: Mapping[str, object], name: str, *, path: str = "") -> Mappin
         problem = f"{CONFIG_VARIABLE}: [{path or name}] must be a table"
         raise ConfigurationError.of("headend", [problem])
     return found
+
+
+_TABLES: Final = ("headend", "providers", "costs")
 
 
 def _read_file(path: str) -> Mapping[str, object]:
@@ -493,13 +579,12 @@ def _read_file(path: str) -> Mapping[str, object]:
     except ValueError as error:
         problem = f"{CONFIG_VARIABLE}: {path} is not a TOML file: {error}"
         raise ConfigurationError.of("headend", [problem]) from error
-    strangers = [name for name in tables if name not in {"headend", "providers"}]
+    strangers = [name for name in tables if name not in _TABLES]
     if strangers:
         raise ConfigurationError.of(
             "headend",
             [
-                f"{CONFIG_VARIABLE}: [{name}] in {path}: "
-                + _no_such(name, ("headend", "providers"), "table")
+                f"{CONFIG_VARIABLE}: [{name}] in {path}: " + _no_such(name, _TABLES, "table")
                 for name in strangers
             ],
         )

@@ -185,8 +185,20 @@ class Opened:
         self._clock = clock
         self._folder = folder
 
-    def __call__(self, name: str = "acme") -> tuple[StreamingPlatform, AcmeProvider]:
-        """Return the platform, and the provider in it."""
+    def __call__(
+        self,
+        name: str = "acme",
+        *,
+        ledger: DeferredLedger | None = None,
+        **more: object,
+    ) -> tuple[StreamingPlatform, AcmeProvider]:
+        """Return the platform, and the provider in it.
+
+        Args:
+            name: the provider.
+            ledger: one in memory where none is given.
+            **more: what else `StreamingPlatform` is to get.
+        """
         package = importlib.import_module("headend_acme")
         spec = next(spec for spec in package.headend_providers() if spec.name == name)
         settings = importlib.import_module("headend_acme.settings")
@@ -204,9 +216,10 @@ class Opened:
             provider=provider,
             options_class=settings.AcmeOptions if spec.options else None,
             calls=calls,
-            ledger=DeferredLedger(lambda: MemoryLedger(id="test")),
+            ledger=ledger or DeferredLedger(lambda: MemoryLedger(id="test")),
             clock=self._clock,
             random=Random(1),
+            **more,  # type: ignore[arg-type]  # as the tests say
         )
         return platform, provider
 

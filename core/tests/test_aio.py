@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,7 +22,7 @@ from headend.errors import (
     StreamNotFoundError,
     UnsupportedError,
 )
-from headend.models import StreamState
+from headend.models import EventKind, StreamEvent, StreamState
 from headend.platform import StreamingPlatform
 from headend.playback import Hindrance
 from headend.secret import Secret
@@ -37,6 +38,14 @@ SECONDS = 30
 """More than anything here takes."""
 
 PUBLIC = sorted(name for name in vars(StreamingPlatform) if not name.startswith("_"))
+EVENT = StreamEvent(
+    kind=EventKind.LIVE,
+    provider="acme",
+    stream_id="live-1",
+    occurred_at=datetime(2030, 1, 1, tzinfo=UTC),
+    event_id="e-1",
+    raw="{}",
+)
 ARGUMENTS: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
     "create_live_stream": ((42,), {"name": "news", "options": {"record": "yes"}}),
     "get_analytics_many": ((["live-1"],), {}),
@@ -50,6 +59,7 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
     "delete_simulcast_target": (("live-1", "target-1"), {}),
     "create_playback_token": (("live-1",), {"expires_in": 60}),
     "parse_event": (({"signature": "good"}, b"{}"), {}),
+    "record_event": ((EVENT,), {}),
     "put_timed_metadata": (("live-1", "goal!"), {}),
     "get_session": (("live-1", "session-1"), {}),
     "wait_until_live": (("live-1",), {"timeout": 5}),

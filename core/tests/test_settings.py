@@ -493,5 +493,7 @@ def test_without_settings_the_defaults_of_the_first_users_hold() -> None:
         "STREAMING_PLATFORM",
         "HEADEND_DATA_DIR",
         "HEADEND_DATABASE_URL",
+        "HEADEND_ON_LEDGER_FAILURE",
+        "HEADEND_ACTOR",
         "HEADEND_DISABLE_PLUGINS",
     ]

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
+from headend.cli.ages import Age
 from headend.cli.output import json_option, print_json, print_table, provider_option
 
 if TYPE_CHECKING:
     from headend.reconcile import Finding
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class _Age(click.ParamType[float]):
-    """A duration such as ``90s``, ``15m``, ``2h`` or ``1d``."""
-
-    name = "AGE"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r} is not an age such as 90s, 15m, 2h or 1d", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
 
 
 @click.group("orphans")
@@ -52,7 +36,7 @@ def list_command(provider: str | None, *, as_json: bool) -> None:
 
 @orphans_command.command("clean")
 @click.option(
-    "--older-than", type=_Age(), default="0s", help="Leave what is younger, e.g. 90s, 15m, 2h, 1d."
+    "--older-than", type=Age(), default="0s", help="Leave what is younger, e.g. 90s, 15m, 2h, 1d."
 )
 @click.option("--yes", is_flag=True, help="Do it; without this, only show what would be done.")
 @provider_option

@@ -1,8 +1,9 @@
-"""The ledger: what headend created, is creating and has ended, kept beyond the process.
+"""The ledger: what headend created and ended, what happened, and what was used.
 
 It is what makes creation safe against crashes: an entry is written before a live stream is asked
-for, and says afterwards what became of it.  `open_ledger` opens one; SQLAlchemy is imported then
-and not before.
+for, and says afterwards what became of it.  It has the journal of events, too, and what was seen
+of live streams, from which costs are counted.  `open_host_ledger` opens that of the settings, and
+`open_ledger` any; SQLAlchemy is imported then and not before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
         EntryState as EntryState,
         NewEntry as NewEntry,
     )
+    from headend.ledger.host import (
+        ledger_of as ledger_of,
+        open_host_ledger as open_host_ledger,
+    )
+    from headend.ledger.journal import (
+        BY_HEADEND as BY_HEADEND,
+        BY_PLATFORM as BY_PLATFORM,
+        LedgerEvent as LedgerEvent,
+        LedgerEventKind as LedgerEventKind,
+        NewEvent as NewEvent,
+        key_of as key_of,
+    )
     from headend.ledger.memory import (
         MemoryLedger as MemoryLedger,
     )
@@ -31,6 +44,18 @@ if TYPE_CHECKING:
     from headend.ledger.store import (
         Ledger as Ledger,
         open_ledger as open_ledger,
+    )
+    from headend.ledger.usage import (
+        LastSeen as LastSeen,
+        Observation as Observation,
+        RecordingSpan as RecordingSpan,
+        Sample as Sample,
+        SessionSpan as SessionSpan,
+        StreamFacts as StreamFacts,
+        StreamRef as StreamRef,
+        UnseenSpan as UnseenSpan,
+        UsageData as UsageData,
+        UsageSlot as UsageSlot,
     )
 else:
     from headend._exports import lazy_exports
@@ -47,12 +72,36 @@ else:
                 "EntryState",
                 "NewEntry",
             ),
+            "headend.ledger.host": (
+                "ledger_of",
+                "open_host_ledger",
+            ),
+            "headend.ledger.journal": (
+                "BY_HEADEND",
+                "BY_PLATFORM",
+                "LedgerEvent",
+                "LedgerEventKind",
+                "NewEvent",
+                "key_of",
+            ),
             "headend.ledger.memory": ("MemoryLedger",),
             "headend.ledger.pacers": ("SqlPacerStore",),
             "headend.ledger.sql": ("SqlLedger",),
             "headend.ledger.store": (
                 "Ledger",
                 "open_ledger",
+            ),
+            "headend.ledger.usage": (
+                "LastSeen",
+                "Observation",
+                "RecordingSpan",
+                "Sample",
+                "SessionSpan",
+                "StreamFacts",
+                "StreamRef",
+                "UnseenSpan",
+                "UsageData",
+                "UsageSlot",
             ),
         },
     )

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_ALONE_FOR: Final = 30.0
-"""Seconds after a failure until the shared pacers are tried again."""
+ALONE_FOR: Final = 30.0
+"""Seconds after a failure until the ledger is tried again by those who can do without it."""
 
 _log: Final = logging.getLogger("headend.ledger")
 
@@ -45,6 +45,15 @@ class DeferredLedger:
             if self._ledger is None:
                 self._ledger = self._open()
             return self._ledger
+
+    def check(self) -> None:
+        """Find out whether the ledger can be written now.
+
+        Raises:
+            ConfigurationError: it cannot be opened.
+            LedgerError: it cannot be written.
+        """
+        self.get().check()
 
     def close(self) -> None:
         """Close the ledger if it was opened."""
@@ -77,8 +86,8 @@ class LedgerPacerStore:
                     return shared.update(keys, change)
             except (ConfigurationError, LedgerError) as error:
                 # A locked database costs seconds each time it is tried.
-                self._alone_until = self._clock.monotonic() + _ALONE_FOR
-                _log.warning("for %g s this process paces alone: %s", _ALONE_FOR, error)
+                self._alone_until = self._clock.monotonic() + ALONE_FOR
+                _log.warning("for %g s this process paces alone: %s", ALONE_FOR, error)
         return self._own.update(keys, change)
 
 

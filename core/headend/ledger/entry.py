@@ -11,16 +11,18 @@ All ledgers use these transitions, so that they differ in where they keep an ent
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen, validators
 
 from headend.errors import LedgerError
+from headend.ledger.values import check_text, to_clean_text, to_clean_texts, to_utc
 
 if TYPE_CHECKING:
-    from attrs import Attribute
+    from collections.abc import Iterable
 
 
 class EntryState(StrEnum):
@@ -38,25 +40,6 @@ class EntryState(StrEnum):
     """It was not created."""
 
 
-def _text(_instance: object, attribute: Attribute[str], value: str) -> None:
-    if "\0" in value or not _is_unicode(value):
-        raise ValueError(f"{attribute.name} has a character that no database keeps: {value!a}")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _utc(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise ValueError(f"{value} has no time zone; the ledger keeps aware times only")
-    return value.astimezone(UTC)
-
-
 @frozen(kw_only=True)
 class NewEntry:
     """A live stream that is about to be asked for.
@@ -70,16 +53,18 @@ class NewEntry:
         digest: tells whether two calls asked for the same.
         owner: who is creating it, so that others leave it alone.
         idempotency_key: the host's own word for this creation, or `None`.
+        terms: those of its options on which prices depend, by name.
     """
 
-    marker: str = field(validator=_text)
-    provider: str = field(validator=_text)
-    account: str = field(validator=_text)
-    channel_id: str = field(validator=_text)
-    name: str | None = field(default=None, validator=validators.optional(_text))
-    digest: str = field(validator=_text)
-    owner: str = field(validator=_text)
-    idempotency_key: str | None = field(default=None, validator=validators.optional(_text))
+    marker: str = field(validator=check_text)
+    provider: str = field(validator=check_text)
+    account: str = field(validator=check_text)
+    channel_id: str = field(validator=check_text)
+    name: str | None = field(default=None, validator=validators.optional(check_text))
+    digest: str = field(validator=check_text)
+    owner: str = field(validator=check_text)
+    idempotency_key: str | None = field(default=None, validator=validators.optional(check_text))
+    terms: Mapping[str, str] = field(factory=dict, converter=to_clean_texts, hash=False)
 
 
 @frozen(kw_only=True)
@@ -101,6 +86,7 @@ class Entry:
         changed_at: when it was last changed.
         owner: who is, or was, creating it.
         lease_until: until when nobody else carries on with its creation.
+        terms: those of its options on which prices depend, by name.
     """
 
     marker: str
@@ -110,13 +96,14 @@ class Entry:
     name: str | None
     digest: str
     state: EntryState
-    stream_id: str | None = field(validator=validators.optional(_text))
+    stream_id: str | None = field(validator=validators.optional(check_text))
     reason: str | None
     delete_recordings: bool
-    created_at: datetime = field(converter=_utc)
-    changed_at: datetime = field(converter=_utc)
-    owner: str = field(validator=_text)
-    lease_until: datetime = field(converter=_utc)
+    created_at: datetime = field(converter=to_utc)
+    changed_at: datetime = field(converter=to_utc)
+    owner: str = field(validator=check_text)
+    lease_until: datetime = field(converter=to_utc)
+    terms: Mapping[str, str] = field(factory=dict, converter=to_clean_texts, hash=False)
 
     @classmethod
     def intent(cls, new: NewEntry, *, now: datetime, lease: float) -> Entry:
@@ -142,6 +129,7 @@ class Entry:
             changed_at=now,
             owner=new.owner,
             lease_until=now + timedelta(seconds=lease),
+            terms=new.terms,
         )
 
     def claimed(
@@ -175,9 +163,9 @@ class Entry:
         """Return the entry of what was not created; one that is known to exist stays."""
         if self.state is not EntryState.CREATING:
             return self
-        # The words may come from a platform's garbled answer.
-        words = reason.encode(errors="backslashreplace").decode().replace("\0", "\\0")
-        return evolve(self, state=EntryState.ABANDONED, reason=words, changed_at=now)
+        return evolve(
+            self, state=EntryState.ABANDONED, reason=to_clean_text(reason), changed_at=now
+        )
 
     def ending(self, *, delete_recordings: bool, now: datetime) -> Entry:
         """Return the entry of what is being ended; the latest word on recordings counts."""
@@ -201,6 +189,18 @@ class Entry:
         if self.state not in {EntryState.ACTIVE, EntryState.ENDING}:
             return self
         return evolve(self, state=EntryState.ENDED, changed_at=now)
+
+
+def latest(entries: Iterable[Entry]) -> Entry | None:
+    """Return the one that an id means, of those that a platform gave the same id.
+
+    It is one that has not ended, and the newest.
+    """
+    return max(
+        entries,
+        key=lambda one: (one.state is not EntryState.ENDED, one.created_at, one.marker),
+        default=None,
+    )
 
 
 def already_there(marker: str, *, ledger: str) -> LedgerError:

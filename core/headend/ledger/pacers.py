@@ -43,7 +43,8 @@ class SqlPacerStore:
         Raises:
             LedgerError: the database cannot be used; nothing is changed.
         """
-        with self._database.write(durable=False) as connection:
+        alone = [f"pacer {key}" for key in keys]
+        with self._database.write(durable=False, alone=alone) as connection:
             rows = [connection.execute(_READ, {"of": key}).first() for key in keys]
             states = [PacerState() if row is None else PacerState(**row._asdict()) for row in rows]
             answer = change(states, self._clock.now().timestamp())

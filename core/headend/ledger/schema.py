@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
+    JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -22,13 +24,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-VERSION: Final = "0001"
+VERSION: Final = "0002"
 """The version of the tables below: the revision of the last migration."""
 
 
@@ -53,6 +56,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+OPEN: Final = 99
+"""The reach of what has no end; more than `LONGEST_REACH`."""
+
+LONGEST_REACH: Final = 15
+"""The reach of all that lasts longer than the one before allows: two to the power of this in days
+is ninety years."""
+
+Number: Final = BigInteger().with_variant(Integer, "sqlite")
+"""A whole number of 64 bits, which SQLite's `Integer` is, and alone may be the rowid."""
+
 METADATA: Final = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -67,8 +80,13 @@ ledger: Final = Table(
     METADATA,
     Column("id", String(32), primary_key=True),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("last_event", Number, nullable=False, server_default="0"),
 )
-"""One row: the ledger's own name, which is part of every marker."""
+"""One row: the ledger's own name, which is part of every marker, and the last number in `events`.
+
+Who writes an event counts up first and so has the row locked until the end.  Numbers are thus in
+the order in which they can be read, which those of a sequence are not.
+"""
 
 live_streams: Final = Table(
     "live_streams",
@@ -87,6 +105,7 @@ live_streams: Final = Table(
     Column("changed_at", UtcDateTime, nullable=False),
     Column("owner", Text, nullable=False),
     Column("lease_until", UtcDateTime, nullable=False),
+    Column("terms", JSON, nullable=False, server_default="{}"),
     Index(None, "provider", "account", "stream_id"),
     Index(None, "provider", "account", "state"),
 )
@@ -121,6 +140,144 @@ pacers: Final = Table(
 
 Times are seconds since 1970.
 """
+
+events: Final = Table(
+    "events",
+    METADATA,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("occurred_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("provider", Text),
+    Column("account", Text),
+    Column("stream_id", Text),
+    Column("channel_id", Text),
+    Column("caused_by", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    UniqueConstraint("key"),
+    Index(None, "occurred_at"),
+    Index(None, "kind", "number"),
+    Index(None, "stream_id", "number"),
+)
+"""The journal; see `headend.ledger.journal.LedgerEvent`."""
+
+deliveries: Final = Table(
+    "deliveries",
+    METADATA,
+    Column("number", ForeignKey(events.c.number), primary_key=True, autoincrement=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+)
+"""Events that are yet to be told to somebody outside; see `headend.ledger.deliveries`."""
+
+observed: Final = Table(
+    "observed",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("stream_id", Text, nullable=False),
+    Column("channel_id", Text),
+    Column("name", Text),
+    Column("at", UtcDateTime),
+    Column("state", String(16)),
+    Column("state_at", UtcDateTime),
+    Column("live_since", UtcDateTime),
+    Column("viewer_count", Number),
+    Column("current_bitrate", Number),
+    Column("peak_viewers", Number),
+    Column("platform_peak", Number),
+    Column("total_watch_time", Double),
+    Column("watched_at", UtcDateTime),
+    Column("sessions_as_of", UtcDateTime),
+    Column("recordings_as_of", UtcDateTime),
+    UniqueConstraint("provider", "account", "stream_id"),
+    Index(None, "at"),
+    Index(None, "live_since"),
+)
+"""How live streams were seen last; see `headend.ledger.usage.LastSeen`.
+
+One with no time in ``at`` was never observed, and is here for its sessions or recordings.
+"""
+
+samples: Final = Table(
+    "samples",
+    METADATA,
+    Column("at", UtcDateTime, nullable=False),
+    Column("observed_id", ForeignKey(observed.c.id), nullable=False),
+    Column("state", String(16)),
+    Column("viewer_count", Number),
+    Column("current_bitrate", Number),
+    Column("peak_viewers", Number),
+    Column("total_watch_time", Double),
+    PrimaryKeyConstraint("at", "observed_id"),
+)
+"""Observations of what was live, of the last hundred days."""
+
+usage: Final = Table(
+    "usage",
+    METADATA,
+    Column("start", UtcDateTime, nullable=False),
+    Column("observed_id", ForeignKey(observed.c.id), nullable=False),
+    Column("live_seconds", Double, nullable=False),
+    Column("uncounted_seconds", Double, nullable=False),
+    Column("viewer_seconds", Double),
+    Column("watch_seconds", Double),
+    Column("ingest_bytes", Double),
+    Column("delivered_bytes", Double),
+    Column("peak_viewers", Number),
+    Column("platform_peak", Number),
+    PrimaryKeyConstraint("start", "observed_id"),
+)
+"""What was used by quarters of an hour; see `headend.ledger.usage.UsageSlot`."""
+
+sessions: Final = Table(
+    "sessions",
+    METADATA,
+    Column("observed_id", ForeignKey(observed.c.id), nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("height", Number),
+    Column("frame_rate", Double),
+    Column("reach", Integer, nullable=False),
+    PrimaryKeyConstraint("observed_id", "session_id"),
+    Index(None, "reach", "started_at"),
+)
+"""Broadcasts by the platform's word.
+
+Here and below ``reach`` finds those of which some part is in a period without looking at all
+others: it is the least number for which the time from beginning to end is at most 2 to the power
+of it in days, and `OPEN` where there is no end.  See `headend.ledger.sql_usage`.
+"""
+
+recordings: Final = Table(
+    "recordings",
+    METADATA,
+    Column("observed_id", ForeignKey(observed.c.id), nullable=False),
+    Column("recording_id", Text, nullable=False),
+    Column("seconds", Double),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Column("reach", Integer, nullable=False),
+    PrimaryKeyConstraint("observed_id", "recording_id"),
+    Index(None, "reach", "since"),
+    Index(None, "recording_id"),
+)
+"""Recordings, and for how long they were kept."""
+
+unseen: Final = Table(
+    "unseen",
+    METADATA,
+    Column("observed_id", ForeignKey(observed.c.id), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("reach", Integer, nullable=False),
+    PrimaryKeyConstraint("observed_id", "since"),
+    Index(None, "reach", "since"),
+)
+"""Times in which nobody looked at what was live before them."""
 
 schema_version: Final = Table(
     "headend_version",

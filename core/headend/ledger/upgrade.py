@@ -25,7 +25,7 @@ _alembic = Lock()
 
 
 def bring_up(database: Database, *, new_id: str, now: datetime) -> str:
-    """Make file and tables, or bring those of an older version up to date; return the id.
+    """Make database and tables, or bring those of an older version up to date; return the id.
 
     Of several processes that do this at once, one does it and the others wait.
 
@@ -35,13 +35,13 @@ def bring_up(database: Database, *, new_id: str, now: datetime) -> str:
         now: the present.
 
     Raises:
-        LedgerError: the file cannot be used, is newer than this version, or of something else.
+        LedgerError: the database cannot be used, is newer than this version, or of something else.
     """
-    database.make_file()
+    database.make()
     # A transaction that could write, so that what cannot be written is found out now.
     with database.write() as connection:
         if _version(connection) == VERSION:
-            return _id(connection, database)
+            return read_id(connection, database)
     with database.change_schema() as connection:
         version = _version(connection)
         if version is None:
@@ -51,22 +51,36 @@ def bring_up(database: Database, *, new_id: str, now: datetime) -> str:
         elif version > VERSION:
             raise LedgerError(
                 f"the ledger {database.location} has the schema {version}, and this headend knows "
-                f"it up to {VERSION}; upgrade headend, or name another file in "
+                f"it up to {VERSION}; upgrade headend, or name another ledger in "
                 "HEADEND_DATABASE_URL",
                 ledger=database.location,
             )
-        return _id(connection, database)
+        return read_id(connection, database)
+
+
+def _names(connection: Connection) -> set[str]:
+    """Return what has a name in the schema in which tables are made."""
+    schema = connection.dialect.default_schema_name
+    there = inspect(connection)
+    return {*there.get_table_names(schema), *there.get_view_names(schema)}
 
 
 def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(schema_version.name):
+    if schema_version.name not in _names(connection):
         return None
     version: str | None = connection.scalars(select(schema_version.c.version_num)).first()
     return version
 
 
-def _id(connection: Connection, database: Database) -> str:
-    found = connection.scalars(select(ledger.c.id)).all()
+def read_id(connection: Connection, database: Database) -> str:
+    """Return the ledger's id, in a transaction that writes; find out whether it could.
+
+    Raises:
+        LedgerError: the database may only be read, or it has no id.
+    """
+    # Locking a row is writing to it, and others may lock it so as well.
+    query = select(ledger.c.id).with_for_update(read=True, key_share=True)
+    found = connection.scalars(query).all()
     if len(found) != 1:
         raise LedgerError(
             f"the ledger {database.location} has {len(found)} ids where it should have one; "
@@ -77,11 +91,11 @@ def _id(connection: Connection, database: Database) -> str:
 
 
 def _create(connection: Connection, database: Database, *, new_id: str, now: datetime) -> None:
-    taken = METADATA.tables.keys() & set(inspect(connection).get_table_names())
+    taken = METADATA.tables.keys() & _names(connection)
     if taken:
         raise LedgerError(
             f"the database {database.location} has tables of something else that headend needs "
-            f"the names of: {', '.join(sorted(taken))}; name another file in HEADEND_DATABASE_URL",
+            f"the names of: {', '.join(sorted(taken))}; name another one in HEADEND_DATABASE_URL",
             ledger=database.location,
         )
     METADATA.create_all(connection, checkfirst=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,8 @@ from random import Random
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from headend.ledger import NewEntry, open_ledger
 
@@ -19,10 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from headend.clock import Clock
-    from headend.ledger import Ledger, SqlLedger
+    from sqlalchemy import Engine
 
-    Open = Callable[..., SqlLedger]
+    from headend.clock import Clock
+    from headend.ledger import Ledger
+    from headend_contract.postgresql import PostgresServer
+
+    NewDatabase = Callable[[str], str]
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -32,19 +38,55 @@ def now() -> datetime:
     return NOW
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A ledger's file, and its folder, that do not exist yet."""
-    return tmp_path / "data" / "ledger.sqlite3"
+ENGINES = ["sqlite", "postgresql"]
 
 
 @pytest.fixture
-def open_sql(file: Path, clock: Clock) -> Iterator[Open]:
+def new_database(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[NewDatabase]:
+    """Give URLs of databases in which nothing is yet."""
+    files = count(1)
+    with ExitStack() as schemas:
+
+        def make(engine: str) -> str:
+            if engine == "sqlite":
+                return f"sqlite:///{tmp_path / f'data{next(files)}' / 'ledger.sqlite3'}"
+            postgres: PostgresServer = request.getfixturevalue("postgres")
+            return postgres.url(schema=schemas.enter_context(postgres.new_schema()))
+
+        yield make
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database(engine: str, new_database: NewDatabase) -> str:
+    """The URL of a database in which nothing is yet."""
+    return new_database(engine)
+
+
+@pytest.fixture
+def raw(database: str) -> Iterator[Engine]:
+    """The database as another program has it; its folder is made."""
+    if database.startswith("sqlite"):
+        Path(database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    url = database.replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(url, poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def opener(new_database: NewDatabase, clock: Clock) -> Iterator[Callable[..., Ledger]]:
     """Open ledgers that are closed after the test; each has an id of its own to offer."""
+    del new_database  # It is there before, and gone after, what is open in it.
     opened: list[Ledger] = []
     seeds = count()
 
-    def open_one(url: str | Path = file, *, busy_timeout: float = 5.0) -> Ledger:
+    def open_one(url: str | Path | None, *, busy_timeout: float = 5.0) -> Ledger:
         ledger = open_ledger(
             url, clock=clock, random=Random(next(seeds)), busy_timeout=busy_timeout
         )
@@ -56,13 +98,18 @@ def open_sql(file: Path, clock: Clock) -> Iterator[Open]:
         ledger.close()
 
 
-@pytest.fixture(params=["sql", "memory"])
-def ledger(request: pytest.FixtureRequest, clock: Clock) -> Ledger:
+@pytest.fixture
+def open_sql(database: str, opener: Callable[..., Ledger]) -> Callable[..., Ledger]:
+    """Open ledgers in a database, the same one each time where none is named."""
+    return lambda url=database, **more: opener(url, **more)
+
+
+@pytest.fixture(params=[*ENGINES, "memory"])
+def ledger(
+    request: pytest.FixtureRequest, new_database: NewDatabase, opener: Callable[..., Ledger]
+) -> Ledger:
     """Each kind of ledger in turn."""
-    if request.param == "sql":
-        made: Ledger = request.getfixturevalue("open_sql")()
-        return made
-    return open_ledger(None, clock=clock, random=Random(1))
+    return opener(None if request.param == "memory" else new_database(request.param))
 
 
 @pytest.fixture
@@ -95,8 +142,9 @@ from headend.ledger import EntryState, NewEntry, open_ledger
 
 now = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
-def opened(file, **more):
-    return open_ledger(Path(file), clock=SystemClock(), random=SystemRandom(), **more)
+def opened(url, **more):
+    place = url if "://" in url else Path(url)
+    return open_ledger(place, clock=SystemClock(), random=SystemRandom(), **more)
 
 def new(marker, **more):
     values = dict(marker=marker, provider="acme", account="4711 eu", channel_id="42", digest="d1")

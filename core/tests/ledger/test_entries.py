@@ -404,7 +404,9 @@ TIMES = st.datetimes(
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 @given(when=TIMES, lease=st.floats(0, 1e6), texts=st.lists(TEXTS, min_size=4, max_size=4))
 def test_times_and_texts_come_back_as_they_were(
     ledger: Ledger, new: New, when: datetime, lease: float, texts: list[str]

@@ -16,7 +16,7 @@ import pytest
 
 from headend.errors import ConfigurationError, LedgerError
 from headend.ledger import MemoryLedger, NewEntry, SqlLedger, open_ledger
-from headend.ledger.database import Database
+from headend.ledger.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,18 @@ if TYPE_CHECKING:
     New = Callable[..., NewEntry]
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A ledger's file, and its folder, that do not exist yet."""
+    return tmp_path / "data" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def database(file: Path) -> Path:
+    """Where the ledgers of this module are."""
+    return file
 
 
 def pragma(ledger: SqlLedger, name: str, *, writing: bool = True, durable: bool = True) -> object:
@@ -139,7 +151,7 @@ def test_it_can_be_turned_off(open_sql: Open, off: str | None) -> None:
         ("sqlite:///:memory:", "names no file"),
         ("sqlite:////tmp/x?pw=pl4nted", "has more in it than a file"),
         ("sqlite://user:pl4nted@host/x", "has more in it than a file"),
-        ("postgresql://user:pl4nted@host/x", "a ledger in postgresql is more than"),
+        ("mysql://user:pl4nted@host/x", "a ledger in mysql is more than"),
         ("nosuch://user:pl4nted@host/x", "a ledger in nosuch is more than"),
         ("/pl4nted/x.db", "is no database URL"),
         ("sqlite://user:pw@host:pl4nted/x", "is no database URL"),
@@ -346,10 +358,10 @@ def test_readers_do_not_wait_for_ever_either(open_sql: Open) -> None:
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Set how many pages all files have room for that are connected to from now on."""
-    connect = Database._connect
+    connect = SqliteDatabase._connect
     room = 1 << 30
 
-    def connect_to_small(self: Database, *arguments: object) -> sqlite3.Connection:
+    def connect_to_small(self: SqliteDatabase, *arguments: object) -> sqlite3.Connection:
         connection = connect(self, *arguments)  # type: ignore[arg-type]  # as it was called
         connection.execute(f"PRAGMA max_page_count={room}")
         return connection
@@ -358,15 +370,21 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
         nonlocal room
         room = number
 
-    monkeypatch.setattr(Database, "_connect", connect_to_small)
+    monkeypatch.setattr(SqliteDatabase, "_connect", connect_to_small)
     return limit
 
 
+def pages_of(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    return int(pages)
+
+
 def test_a_full_disk_loses_nothing(
-    open_sql: Open, new: New, now: datetime, pages: Callable[[int], None]
+    open_sql: Open, file: Path, new: New, now: datetime, pages: Callable[[int], None]
 ) -> None:
     open_sql().close()
-    pages(20)
+    pages(pages_of(file) + 10)
     ledger = open_sql()
     done: list[str] = []
 
@@ -400,11 +418,11 @@ def test_a_disk_without_room_for_a_ledger_has_no_half_of_one(
 
 
 def test_what_failed_is_not_told_in_full(
-    open_sql: Open, new: New, now: datetime, pages: Callable[[int], None]
+    open_sql: Open, file: Path, new: New, now: datetime, pages: Callable[[int], None]
 ) -> None:
     """Texts of the host are its own business."""
     open_sql().close()
-    pages(20)
+    pages(pages_of(file) + 10)
     ledger = open_sql()
     words = "pl4nted"
     with pytest.raises(LedgerError) as caught:
@@ -434,7 +452,7 @@ def test_a_ledger_is_not_made_anew_while_it_is_in_use(
     open_sql: Open, file: Path, new: New, now: datetime
 ) -> None:
     ledger = open_sql()
-    ledger._database._process.writing.dispose()
+    ledger._database._open.get().writing.dispose()
     file.unlink()
     with pytest.raises(LedgerError, match="cannot be opened; look whether its folder"):
         ledger.by_marker("m")

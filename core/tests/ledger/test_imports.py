@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Python = Callable[..., Ran]
 
-SHOW = "\nprint(*sorted({'sqlalchemy', 'alembic'} & set(sys.modules)))"
+SHOW = "\nprint(*sorted({'sqlalchemy', 'alembic', 'psycopg'} & set(sys.modules)))"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from headend.ledger import EntryState, NewEntry, SqlLedger
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from pathlib import Path
 
     from tests.conftest import Ran
 
@@ -22,32 +21,33 @@ if TYPE_CHECKING:
     New = Callable[..., NewEntry]
     Workers = Callable[..., list[object]]
     Python = Callable[..., Ran]
+    NewDatabase = Callable[[str], str]
 
 
 def test_of_many_processes_one_makes_the_ledger(
-    workers: Workers, open_sql: Open, tmp_path: Path
+    workers: Workers, opener: Open, engine: str, new_database: NewDatabase
 ) -> None:
     """They all get the same, however they meet."""
-    files = [str(tmp_path / f"f{number}" / "l") for number in range(12)]
+    urls = [new_database(engine) for _ in range(12)]
     answers = workers(
         "answer = []\n"
-        "for file in files:\n"
-        "    ledger = opened(file)\n"
+        "for url in urls:\n"
+        "    ledger = opened(url)\n"
         "    answer.append(ledger.id)\n"
         "    ledger.close()",
-        files=files,
+        urls=urls,
     )
 
     assert len({tuple(one) for one in answers}) == 1  # type: ignore[arg-type]  # lists of ids
-    assert answers[0] == [open_sql(f"sqlite:///{file}").id for file in files]
+    assert answers[0] == [opener(url).id for url in urls]
 
 
 def test_of_many_processes_with_one_key_one_begins(
-    workers: Workers, open_sql: Open, file: Path
+    workers: Workers, open_sql: Open, database: str
 ) -> None:
     ledger = open_sql()
     answers = workers(
-        "ledger = opened(file)\n"
+        "ledger = opened(url)\n"
         "answer = [\n"
         "    ledger.begin(\n"
         "        new(f'{number}-{turn}', idempotency_key=f'k{turn}'), now=now, lease=60\n"
@@ -55,7 +55,7 @@ def test_of_many_processes_with_one_key_one_begins(
         "    for turn in range(25)\n"
         "]\n"
         "ledger.close()",
-        file=str(file),
+        url=database,
     )
 
     assert len({tuple(one) for one in answers}) == 1  # type: ignore[arg-type]  # lists of markers
@@ -63,18 +63,18 @@ def test_of_many_processes_with_one_key_one_begins(
 
 
 def test_of_many_processes_one_claims(
-    workers: Workers, open_sql: Open, file: Path, new: New, now: datetime
+    workers: Workers, open_sql: Open, database: str, new: New, now: datetime
 ) -> None:
     ledger = open_sql()
     markers = [ledger.begin(new(), now=now, lease=0).marker for _ in range(25)]
     answers = workers(
-        "ledger = opened(file)\n"
+        "ledger = opened(url)\n"
         "answer = [\n"
         "    ledger.claim(marker, now=now, lease=60, owner=f'process {number}')\n"
         "    for marker in markers\n"
         "]\n"
         "ledger.close()",
-        file=str(file),
+        url=database,
         markers=markers,
     )
 
@@ -86,12 +86,12 @@ def test_of_many_processes_one_claims(
 
 
 def test_what_many_threads_of_many_processes_write_is_all_there(
-    workers: Workers, open_sql: Open, file: Path
+    workers: Workers, open_sql: Open, database: str
 ) -> None:
     ledger = open_sql()
     workers(
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "ledger = opened(file)\n"
+        "ledger = opened(url)\n"
         "def create(turn):\n"
         "    marker = f'{number}-{turn}'\n"
         "    ledger.begin(new(marker), now=now, lease=60)\n"
@@ -99,7 +99,7 @@ def test_what_many_threads_of_many_processes_write_is_all_there(
         "with ThreadPoolExecutor(8) as pool:\n"
         "    list(pool.map(create, range(40)))\n"
         "ledger.close()",
-        file=str(file),
+        url=database,
     )
 
     assert {
@@ -111,18 +111,20 @@ def test_what_many_threads_of_many_processes_write_is_all_there(
     }
 
 
-def test_pacers_are_shared_by_all_processes(workers: Workers, open_sql: Open, file: Path) -> None:
+def test_pacers_are_shared_by_all_processes(
+    workers: Workers, open_sql: Open, database: str
+) -> None:
     """Each adds one to the same figure, many times, and none is lost."""
     ledger = open_sql()
     workers(
         "def add(states, now):\n"
         "    states[0].waiting += 1\n"
         "    states[1].next_slot = now\n"
-        "ledger = opened(file)\n"
+        "ledger = opened(url)\n"
         "for turn in range(50):\n"
         "    ledger.pacers.update(['a', 'b'], add)\n"
         "ledger.close()",
-        file=str(file),
+        url=database,
     )
 
     assert ledger.pacers.update(["a"], lambda states, _now: states[0].waiting) == 4 * 50
@@ -145,11 +147,11 @@ with ledger._database.write() as connection:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills like SIGKILL here")
 def test_a_process_that_is_killed_while_it_writes_leaves_no_half(
-    open_sql: Open, file: Path, new: New, now: datetime, prelude: str
+    open_sql: Open, database: str, new: New, now: datetime, prelude: str
 ) -> None:
     ledger = open_sql(busy_timeout=5)
     process = subprocess.Popen(
-        [sys.executable, "-c", prelude + KILLED, str(file)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", prelude + KILLED, database], stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout is not None
@@ -168,9 +170,9 @@ with ledger._database.write() as connection:
     # The child must neither wait for the parent's thread nor use its connections.
     child = os.fork()
     if child == 0:
-        connections = ledger._database._process
+        connections = ledger._database._open._own
         assert ledger.by_marker("before") is not None
-        assert ledger._database._process is not connections
+        assert ledger._database._open._own is not connections
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 child = os.fork()
@@ -186,9 +188,9 @@ print(sorted(one.marker for one in ledger.entries("acme", "4711 eu")))
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
 def test_a_child_that_was_forked_has_connections_of_its_own(
-    file: Path, prelude: str, python: Python
+    database: str, prelude: str, python: Python
 ) -> None:
     """A server that opens its platform first and forks its workers then."""
-    ran = python(prelude + FORKING, str(file))
+    ran = python(prelude + FORKING, database)
 
     assert (ran.err, ran.out) == ("", "['before', 'child', 'parent']\n")

@@ -15,13 +15,12 @@ from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine, inspect
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy.pool import NullPool, StaticPool
 
 import headend.ledger.migrations
 from headend.errors import ConfigurationError
-from headend.ledger import EntryState, NewEntry, SqlLedger, schema, upgrade
-from headend.ledger.database import Database
+from headend.ledger import EntryState, NewEntry, SqlLedger, schema, store, upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from headend.clock import Clock
+    from headend.ledger.database import Database
 
     Open = Callable[..., SqlLedger]
     New = Callable[..., NewEntry]
@@ -42,12 +42,13 @@ DUMPS = sorted(HERE.glob("schema_*.sql"))
 
 # A later version of headend: it renames a column of a table that another one refers to, which
 # SQLite does by making the table anew, and fills in a new one.
-NEXT = """
+NEXT_VERSION = f"{int(schema.VERSION) + 1:04d}"
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT_VERSION}"
+down_revision = "{schema.VERSION}"
 
 def upgrade():
     with op.batch_alter_table("live_streams") as table:
@@ -57,14 +58,18 @@ def upgrade():
 """
 
 
-def version_of(file: Path) -> str:
-    with closing(sqlite3.connect(file)) as connection:
-        return str(connection.execute("SELECT version_num FROM headend_version").fetchone()[0])
+def rows_of(raw: Engine, query: str) -> list[tuple[object, ...]]:
+    with raw.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
-def columns_of(file: Path) -> set[str]:
-    with closing(sqlite3.connect(file)) as connection:
-        return {row[1] for row in connection.execute("PRAGMA table_info(live_streams)")}
+def version_of(raw: Engine) -> str:
+    ((version,),) = rows_of(raw, "SELECT version_num FROM headend_version")
+    return str(version)
+
+
+def columns_of(raw: Engine) -> set[str]:
+    return {str(column["name"]) for column in inspect(raw).get_columns("live_streams")}
 
 
 class Later:
@@ -76,14 +81,14 @@ class Later:
         self.script(NEXT)
 
     def script(self, text: str) -> None:
-        (self.scripts / "versions" / "v0002_next.py").write_text(text, encoding="utf-8")
+        (self.scripts / "versions" / f"v{NEXT_VERSION}_next.py").write_text(text, encoding="utf-8")
 
     @contextmanager
     def installed(self, patch: pytest.MonkeyPatch) -> Iterator[None]:
         """Have this process be that version."""
         with patch.context() as patched:
             patched.setattr(upgrade, "SCRIPTS", str(self.scripts))
-            patched.setattr(upgrade, "VERSION", "0002")
+            patched.setattr(upgrade, "VERSION", NEXT_VERSION)
             yield
 
 
@@ -128,31 +133,62 @@ def described(engine: Engine) -> dict[str, object]:
     }
 
 
-def test_a_new_ledger_has_the_tables_that_the_scripts_make() -> None:
-    made, migrated = (create_engine("sqlite://", poolclass=StaticPool) for _ in range(2))
-    with made.begin() as connection:
-        schema.METADATA.create_all(connection)
-        schema.schema_version.create(connection)
-    with migrated.begin() as connection:
-        upgrade._migrate(connection)
+def test_a_new_ledger_has_the_tables_that_the_scripts_make(
+    engine: str, new_database: Callable[[str], str], opener: Open
+) -> None:
+    made, migrated = new_database(engine), new_database(engine)
+    opener(made)
+    with closing(database_at(migrated)) as database:
+        database.make()
+        with database.change_schema() as connection:
+            upgrade._migrate(connection)
 
-    assert described(made) == described(migrated)
-    assert set(described(made)) == {*schema.METADATA.tables, "headend_version"}
-    made.dispose()
-    migrated.dispose()
+    descriptions = []
+    for url in (made, migrated):
+        found = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+        descriptions.append(described(found))
+    assert descriptions[0] == descriptions[1]
+    assert set(descriptions[0]) == {*schema.METADATA.tables, "headend_version"}
+
+
+def fill(raw: Engine, dump: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the ledger of an older version that a dump of SQLite has, in any database."""
+    example = create_engine("sqlite://", poolclass=StaticPool)
+    with example.connect() as source:
+        driver = source.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.executescript(dump)
+        tables = MetaData()
+        tables.reflect(source)
+        contents = {
+            table.name: [row._asdict() for row in source.execute(select(table))]
+            for table in tables.sorted_tables
+        }
+    example.dispose()
+    ((version,),) = (row.values() for row in contents.pop(schema.schema_version.name))
+    with raw.begin() as connection, monkeypatch.context() as patched:
+        patched.setattr(upgrade, "VERSION", version)
+        upgrade._migrate(connection)
+        connection.execute(text("SET LOCAL TimeZone = 'UTC'"))
+        for name, rows in contents.items():
+            if rows:
+                table = Table(name, MetaData(), autoload_with=connection)
+                connection.execute(table.insert(), rows)
 
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
 def test_a_ledger_of_every_version_can_be_opened(
-    dump: Path, open_sql: Open, file: Path, now: datetime
+    dump: Path, open_sql: Open, raw: Engine, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file.parent.mkdir()
-    with closing(sqlite3.connect(file)) as connection:
-        connection.executescript(dump.read_text(encoding="utf-8"))
+    if raw.dialect.name == "sqlite":
+        with closing(sqlite3.connect(str(raw.url.database))) as connection:
+            connection.executescript(dump.read_text(encoding="utf-8"))
+    else:
+        fill(raw, dump.read_text(encoding="utf-8"), monkeypatch)
     ledger = open_sql()
     entries = {one.marker: one for one in ledger.entries("acme", "4711 eu")}
 
-    assert version_of(file) == schema.VERSION
+    assert version_of(raw) == schema.VERSION
     assert ledger.id == "00112233445566aa"
     assert [(one.state, one.stream_id, one.reason) for one in entries.values()] == [
         (EntryState.ACTIVE, "s1", None),
@@ -184,7 +220,7 @@ def test_an_older_ledger_is_brought_up_to_date_with_all_that_is_in_it(
     open_sql: Open,
     new: New,
     now: datetime,
-    file: Path,
+    raw: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     old = open_sql()
@@ -194,27 +230,27 @@ def test_an_older_ledger_is_brought_up_to_date_with_all_that_is_in_it(
 
     with later.installed(monkeypatch):
         assert open_sql().id == old.id
-    assert version_of(file) == "0002"
-    with closing(sqlite3.connect(file)) as connection:
-        rows = connection.execute("SELECT marker, why, region FROM live_streams").fetchall()
-        keys = connection.execute("SELECT marker FROM idempotency_keys").fetchall()
-        broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-    assert (rows, keys, broken) == ([("m", "quota", "eu")], [("m",)], [])
+    assert version_of(raw) == NEXT_VERSION
+    assert rows_of(raw, "SELECT marker, why, region FROM live_streams") == [("m", "quota", "eu")]
+    assert rows_of(raw, "SELECT marker FROM idempotency_keys") == [("m",)]
 
 
 def test_a_newer_ledger_is_refused_and_left_alone(
-    later: Later, open_sql: Open, file: Path, monkeypatch: pytest.MonkeyPatch
+    later: Later, open_sql: Open, raw: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_sql().close()
     with later.installed(monkeypatch):
         open_sql().close()
-    before = file.read_bytes()
+    before = described(raw), rows_of(raw, "SELECT * FROM ledger")
 
     with pytest.raises(
-        ConfigurationError, match=r"has the schema 0002, and this headend knows it up to 0001; upg"
+        ConfigurationError,
+        match=rf"has the schema {NEXT_VERSION}, and this headend knows it up to "
+        rf"{schema.VERSION}; upg",
     ):
         open_sql()
-    assert file.read_bytes() == before
+    assert (described(raw), rows_of(raw, "SELECT * FROM ledger")) == before
+    assert version_of(raw) == NEXT_VERSION
 
 
 @pytest.mark.parametrize(
@@ -231,7 +267,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     open_sql: Open,
     new: New,
     now: datetime,
-    file: Path,
+    raw: Engine,
     monkeypatch: pytest.MonkeyPatch,
     last_words: str,
     error: type[Exception],
@@ -239,60 +275,72 @@ def test_an_upgrade_that_fails_changes_nothing(
     old = open_sql()
     entry = old.begin(new(idempotency_key="k"), now=now, lease=60)
     old.close()
-    before = columns_of(file)
+    before = columns_of(raw)
     later.script(f"{NEXT}    {last_words}\n")
     with later.installed(monkeypatch), pytest.raises(error):
         open_sql()
 
-    assert (version_of(file), columns_of(file)) == ("0001", before)
+    assert (version_of(raw), columns_of(raw)) == (schema.VERSION, before)
     assert open_sql().entries("acme", "4711 eu") == [entry]
 
 
 def test_of_many_processes_one_brings_it_up_to_date(
-    later: Later, open_sql: Open, new: New, now: datetime, file: Path, workers: Workers
+    later: Later,
+    open_sql: Open,
+    new: New,
+    now: datetime,
+    database: str,
+    raw: Engine,
+    workers: Workers,
 ) -> None:
     """A script that ran twice would fail at the column that is there already."""
     old = open_sql()
     old.begin(new(), now=now, lease=60)
     old.close()
     answers = workers(
-        "from headend.ledger import upgrade\n"
-        "from headend.ledger.database import Database\n"
+        "from headend.ledger import store, upgrade\n"
         "before = upgrade.SCRIPTS, upgrade.VERSION\n"
-        "upgrade.SCRIPTS, upgrade.VERSION = scripts, '0002'\n"
-        "database = Database(Path(file), busy_timeout=20)\n"
+        "upgrade.SCRIPTS, upgrade.VERSION = scripts, version\n"
+        "database = store._database(url, busy_timeout=20)\n"
         "try:\n"
         "    answer = upgrade.bring_up(database, new_id='none', now=now)\n"
         "finally:\n"
         "    upgrade.SCRIPTS, upgrade.VERSION = before\n"
         "    database.close()",
-        file=str(file),
+        url=database,
         scripts=str(later.scripts),
+        version=NEXT_VERSION,
     )
 
     assert answers == [old.id] * 4
-    assert version_of(file) == "0002"
+    assert version_of(raw) == NEXT_VERSION
 
 
 def test_threads_bring_several_up_to_date_at_once(
     later: Later,
-    open_sql: Open,
-    tmp_path: Path,
+    opener: Open,
+    engine: str,
+    new_database: Callable[[str], str],
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    files = [tmp_path / f"l{number}" for number in range(4)]
-    ids = [open_sql(file).id for file in files]
-    barrier = Barrier(len(files))
+    urls = [new_database(engine) for _ in range(4)]
+    ids = [opener(url).id for url in urls]
+    barrier = Barrier(len(urls))
 
-    def bring_up(file: Path) -> str:
+    def bring_up(url: str) -> str:
         barrier.wait(10)
-        with closing(Database(file, busy_timeout=20)) as database:
+        with closing(database_at(url)) as database:
             return upgrade.bring_up(database, new_id="none", now=clock.now())
 
-    with later.installed(monkeypatch), ThreadPoolExecutor(len(files)) as pool:
-        assert list(pool.map(bring_up, files)) == ids
-    assert {version_of(file) for file in files} == {"0002"}
+    with later.installed(monkeypatch), ThreadPoolExecutor(len(urls)) as pool:
+        assert list(pool.map(bring_up, urls)) == ids
+        # They have the version that is installed here.
+        assert [opener(url).id for url in urls] == ids
+
+
+def database_at(url: str) -> Database:
+    return store._database(url, busy_timeout=20)
 
 
 @pytest.mark.skipif(

@@ -7,6 +7,7 @@ The tree is closed::
     ├── PluginError                   a provider is unknown, broken, incompatible or disabled
     ├── UnsupportedError              this provider does not have that capability or option
     ├── LedgerError                   what headend keeps cannot be read or written
+    ├── BudgetExceededError           a budget is used up, and nothing more is to be created
     └── PlatformError                 the platform, or the way to it, said no
         ├── AuthenticationError       the credentials are not accepted
         ├── PermissionDeniedError     they are, but do not allow this
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
 
 class HeadendError(Exception):
@@ -120,6 +122,39 @@ class LedgerError(HeadendError):
     def __init__(self, message: str, *, ledger: str) -> None:
         super().__init__(message)
         self.ledger = ledger
+
+
+class BudgetExceededError(HeadendError):
+    """A budget is used up, and the host wants no new live streams then.  No request was sent.
+
+    Raised by creating a live stream only, where ``HEADEND_ON_BUDGET_EXCEEDED`` is
+    ``refuse-create``; live streams that there are go on.  Not raised for what the platform's
+    account may not do any more: that is `QuotaExceededError`.
+
+    Attributes:
+        scope: the budget: ``"all"``, a provider, or a month such as ``"2026-12"``.
+        month: the month in which it was spent, such as ``"2026-12"``.
+        spent: what was spent in it.
+        amount: what might have been spent.
+        currency: that of both.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        scope: str,
+        month: str,
+        spent: Decimal,
+        amount: Decimal,
+        currency: str,
+    ) -> None:
+        super().__init__(message)
+        self.scope = scope
+        self.month = month
+        self.spent = spent
+        self.amount = amount
+        self.currency = currency
 
 
 class PlatformError(HeadendError):

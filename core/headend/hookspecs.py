@@ -17,8 +17,9 @@ with this in its ``pyproject.toml``::
     [project.entry-points.headend]
     acme = "headend_acme"
 
-`headend_attempt` and `headend_wait` watch the requests of all providers.  Their plugins have
-entry points of their own, in the group ``headend.observers``, or are given to `headend.open`.
+`headend_attempt` and `headend_wait` watch the requests of all providers, and
+`headend_budget_alert` watches what they cost.  Their plugins have entry points of their own, in
+the group ``headend.observers``, or are given to `headend.open` or `headend.open_costs`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from headend.calls import AttemptEvent, WaitEvent
+    from headend.costs.alerts import BudgetAlert
     from headend.spec import ProviderSpec
 
 PROJECT: Final = "headend"
@@ -90,4 +92,27 @@ def headend_wait(event: WaitEvent) -> None:
 
     Called before each wait, in the thread that waits; what it raises is logged once and goes no
     further.
+    """
+
+
+@hookspec
+def headend_budget_alert(alert: BudgetAlert) -> None:
+    """Hear that a threshold of a budget was reached.
+
+    A whole plugin::
+
+        from headend.plugin import hookimpl
+
+        @hookimpl
+        def headend_budget_alert(alert):
+            print(f"{alert.budget.scope}: {alert.threshold} % of {alert.budget.amount} are spent")
+
+    with this in its ``pyproject.toml``::
+
+        [project.entry-points."headend.observers"]
+        acme-print = "acme_print"
+
+    Of all processes on one ledger, the one that finds it out calls it, once for each threshold,
+    budget and month, in a thread of headend's own or in that of who asked for the costs.  What it
+    raises is logged and goes no further.
     """

@@ -1,4 +1,4 @@
-"""Finding what watches the requests: plugins with `headend_attempt` or `headend_wait` hooks."""
+"""Finding what watches requests and budgets: plugins with the hooks of `HOOKS`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from headend.errors import PluginError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from headend.calls import AttemptEvent, Observer, WaitEvent
+    from headend.calls import AttemptEvent, WaitEvent
+    from headend.costs.alerts import BudgetAlert
 
 GROUP: Final = "headend.observers"
 """The entry-point group of observers: modules with hook implementations."""
+
+HOOKS: Final = ("headend_attempt", "headend_wait", "headend_budget_alert")
+"""The hooks of which an observer has one at least."""
 
 _log: Final = logging.getLogger("headend.observers")
 
@@ -28,7 +32,7 @@ _complained: Final[set[str]] = set()
 
 def load_observers(
     given: Iterable[object] = (), *, disabled: Collection[str] = ()
-) -> Observer | None:
+) -> Observers | None:
     """Gather those that are installed and those that a host gives.
 
     One that is installed but cannot be loaded is logged once and left out.
@@ -43,7 +47,7 @@ def load_observers(
     Raises:
         PluginError: one of those given has no such hook, or one that fits none.
     """
-    found: list[Observer] = []
+    found: list[_Hooks] = []
     for point in installed(GROUP):
         if point.name in disabled or "*" in disabled:
             continue
@@ -67,26 +71,28 @@ def load_observers(
             found.append(_observer(plugin, name))
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(f"{name} cannot observe: {error}") from error
-    return _All(found) if found else None
+    return Observers(found) if found else None
 
 
-def _observer(plugin: object, name: str) -> Observer:
+def _observer(plugin: object, name: str) -> _Hooks:
     # Each has a manager of its own, since with a common one the first error ends the round.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin)
     manager.check_pending()
     hooks = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
-    if not hooks & {"headend_attempt", "headend_wait"}:
-        raise ValueError("it implements neither headend_attempt nor headend_wait")
-    return GuardedObserver(_Hooks(manager), name)
+    if not hooks & {*HOOKS}:
+        raise ValueError(f"it implements none of {', '.join(HOOKS)}")
+    return _Hooks(manager, name)
 
 
 class _Hooks:
     """The hooks of one plugin."""
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    def __init__(self, manager: pluggy.PluginManager, name: str) -> None:
         self._hook = manager.hook
+        self._name = name
+        self.guarded = GuardedObserver(self, name)
 
     def attempt(self, event: AttemptEvent) -> None:
         self._hook.headend_attempt(event=event)
@@ -94,17 +100,36 @@ class _Hooks:
     def wait(self, event: WaitEvent) -> None:
         self._hook.headend_wait(event=event)
 
+    def budget_alert(self, alert: BudgetAlert) -> None:
+        try:
+            self._hook.headend_budget_alert(alert=alert)
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+            _log.error(
+                "the observer %s failed at the budget alert %s: %s",
+                self._name,
+                alert.alert_id,
+                type(error).__name__,
+                exc_info=error,
+            )
 
-class _All:
-    """Several observers as one."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
-        self._observers = tuple(observers)
+class Observers:
+    """Several plugins as one `headend.calls.Observer` that hears of budgets, too."""
+
+    def __init__(self, plugins: Sequence[_Hooks]) -> None:
+        self._plugins = tuple(plugins)
 
     def attempt(self, event: AttemptEvent) -> None:
-        for observer in self._observers:
-            observer.attempt(event)
+        """A request was sent."""
+        for plugin in self._plugins:
+            plugin.guarded.attempt(event)
 
     def wait(self, event: WaitEvent) -> None:
-        for observer in self._observers:
-            observer.wait(event)
+        """A request is about to wait."""
+        for plugin in self._plugins:
+            plugin.guarded.wait(event)
+
+    def budget_alert(self, alert: BudgetAlert) -> None:
+        """A threshold of a budget was reached."""
+        for plugin in self._plugins:
+            plugin.budget_alert(alert)

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
         AsyncStreamingPlatform as AsyncStreamingPlatform,
         open_async as open_async,
     )
+    from headend.costs.book import (
+        CostBook as CostBook,
+        open_costs as open_costs,
+    )
+    from headend.costs.webhook import (
+        verify_webhook as verify_webhook,
+    )
     from headend.discovery import (
         ProviderInfo as ProviderInfo,
         ProviderState as ProviderState,
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     )
     from headend.errors import (
         AuthenticationError as AuthenticationError,
+        BudgetExceededError as BudgetExceededError,
         ConfigurationError as ConfigurationError,
         ConflictError as ConflictError,
         HeadendError as HeadendError,
@@ -75,6 +83,9 @@ if TYPE_CHECKING:
     from headend.spec import (
         Capability as Capability,
     )
+    from headend.watch import (
+        Watch as Watch,
+    )
 else:
     from headend._exports import lazy_exports
 
@@ -85,6 +96,11 @@ else:
                 "AsyncStreamingPlatform",
                 "open_async",
             ),
+            "headend.costs.book": (
+                "CostBook",
+                "open_costs",
+            ),
+            "headend.costs.webhook": ("verify_webhook",),
             "headend.discovery": (
                 "ProviderInfo",
                 "ProviderState",
@@ -92,6 +108,7 @@ else:
             ),
             "headend.errors": (
                 "AuthenticationError",
+                "BudgetExceededError",
                 "ConfigurationError",
                 "ConflictError",
                 "HeadendError",
@@ -134,5 +151,6 @@ else:
             ),
             "headend.secret": ("Secret",),
             "headend.spec": ("Capability",),
+            "headend.watch": ("Watch",),
         },
     )

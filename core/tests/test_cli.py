@@ -53,8 +53,11 @@ ARGUMENTS: dict[str, list[str]] = {
     "analytics": ["live-1"],
     "rotate-key": ["live-1"],
     "orphans": ["list"],
+    "events": [],
+    "watch": [],
+    "costs": ["status"],
 }
-WITH_PROVIDER = sorted(set(ARGUMENTS) - {"providers"})
+WITH_PROVIDER = sorted(set(ARGUMENTS) - {"providers", "costs", "events"})
 
 
 def fields(kind: type) -> set[str]:
@@ -69,7 +72,11 @@ def own_command(name: str) -> click.Command:
 def leaves(name: str) -> list[click.Command]:
     """Return the command, or where it is a group those in it."""
     command = own_command(name)
-    return list(command.commands.values()) if isinstance(command, click.Group) else [command]
+    if not isinstance(command, click.Group):
+        return [command]
+    context = click.Context(command)
+    names = command.list_commands(context)
+    return [one for each in names if (one := command.get_command(context, each)) is not None]
 
 
 def made_of(kind: type[HeadendError]) -> HeadendError:
@@ -400,9 +407,14 @@ class TestJson:
         assert facts["prices"] == [
             {
                 "name": "storage",
-                "usd": "0.10",
+                "amount": "0.10",
                 "per": 1000,
                 "unit": "minute stored",
+                "currency": "USD",
+                "meter": "storage",
+                "unit_size": 60,
+                "terms": {},
+                "up_to_height": None,
                 "source": "https://acme.example/prices",
                 "as_of": "2026-01-03",
                 "verified": True,
@@ -623,7 +635,7 @@ class TestProviders:
             "api 1,200 in 300 s credential refuses all for 60 s [1]",
             "live streams 1,000 streams [1]",
             "tags not documented bytes [1]",
-            "storage 0.10 1,000 x minute stored paid beforehand [2]",
+            "storage 0.10 USD 1,000 x minute stored paid beforehand [2]",
             "Live: Edit create_live_stream, end_live_stream [1]",
             "HLS 8.5 to 12 s [3] unverified",
             "[1] 2026-01-02 https://acme.example/limits",

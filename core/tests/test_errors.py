@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ import headend
 import headend.plugin
 from headend import errors
 from headend.errors import (
+    BudgetExceededError,
     ConfigurationError,
     HeadendError,
     LedgerError,
@@ -144,6 +146,14 @@ def examples() -> list[HeadendError]:
         ConfigurationError.of("provider acme", ["ACME_A: is missing.", "ACME_B: is wrong"]),
         UnsupportedError("no", provider="acme", feature="recordings"),
         LedgerError("the disk is full", ledger="/data/ledger.sqlite3"),
+        BudgetExceededError(
+            "used up",
+            scope="all",
+            month="2026-12",
+            spent=Decimal("12.345"),
+            amount=Decimal(12),
+            currency="USD",
+        ),
         NotReadyError(3),
     ]
 

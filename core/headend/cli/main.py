@@ -29,6 +29,12 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "headend.cli.orphans:orphans_command",
         "Find what a crash or a lost answer left behind.",
     ),
+    "events": ("headend.cli.events:events_command", "Show what happened to live streams."),
+    "watch": (
+        "headend.cli.watch:watch_command",
+        "Watch all live streams: state, viewers, costs so far.",
+    ),
+    "costs": ("headend.cli.costs:costs_command", "Tell what live streams cost."),
     "rotate-key": ("headend.cli.live_streams:rotate_key_command", "Replace the stream key."),
 }
 """The commands of this distribution: where each is, and its help in one line."""
@@ -46,11 +52,12 @@ EXIT_CODES: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
     (3, "not found", ("StreamNotFoundError",)),
     (
         4,
-        "refused: authentication, permission, quota, conflict, invalid or unsupported",
+        "refused: authentication, permission, quota, budget, conflict, invalid or unsupported",
         (
             "AuthenticationError",
             "PermissionDeniedError",
             "QuotaExceededError",
+            "BudgetExceededError",
             "ConflictError",
             "InvalidRequestError",
             "UnsupportedError",

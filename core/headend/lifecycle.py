@@ -492,13 +492,15 @@ def oldest(found: Sequence[LiveStream]) -> LiveStream:
 def told_if_not_recorded(what: str, *, needed: bool = False) -> Iterator[None]:
     """Go on where the ledger fails: what happened on the platform is more than the note of it.
 
+    The note needs the account, which some platforms have to be asked for, and may not tell.
+
     Args:
         what: what happened.
         needed: whether it is not to happen without the note.
     """
     try:
         yield
-    except (ConfigurationError, LedgerError) as error:
+    except (ConfigurationError, LedgerError, PlatformError) as error:
         if needed:
             raise
         _log.warning("%s, and it is not recorded: %s", what, error)

@@ -178,6 +178,28 @@ class TestOperations:
         assert provider.asked[-1].startswith(operation)
         assert "is not recorded: the ledger is full" in caplog.text
 
+    @pytest.mark.parametrize("operation", ["rotate_stream_key", "delete_recording"])
+    def test_they_go_on_where_the_platform_does_not_tell_the_account(
+        self,
+        opened: Opened,
+        operation: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The new key would be lost with the answer that holds it."""
+        platform, provider = opened()
+        stream_id = platform.create_live_stream(42).stream_id
+
+        def refused(_provider: object) -> str:
+            raise PlatformUnavailableError(
+                "down", provider="acme", operation="x", request_sent=False
+            )
+
+        monkeypatch.setattr(type(provider), "account", property(refused))
+        getattr(platform, operation)(stream_id)
+
+        assert "is not recorded: down" in caplog.text
+
 
 class TestTerms:
     def test_options_on_which_prices_depend_are_kept(

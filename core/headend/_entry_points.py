@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from importlib.metadata import distributions, entry_points
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,27 @@ def _one_by_one(group: str) -> list[EntryPoint]:
 
 def origin(entry_point: EntryPoint) -> tuple[str, str]:
     """Return name and version of the distribution that an entry point comes from."""
-    distribution = entry_point.dist
-    # Metadata without a name or version give None, whatever the annotations say.
-    name: object = distribution.metadata["Name"] if distribution else None
-    version: object = distribution.metadata["Version"] if distribution else None
+    name: object = None
+    version: object = None
+    with _without_metadata():
+        if entry_point.dist is not None:
+            # Metadata without a name or version give None, whatever the annotations say.
+            name = entry_point.dist.metadata["Name"]
+            version = entry_point.dist.metadata["Version"]
     return str(name or "an unnamed distribution"), str(version or "of unknown version")
+
+
+def requirements(entry_point: EntryPoint) -> list[str]:
+    """Return what the distribution that an entry point comes from requires."""
+    with _without_metadata():
+        return list(entry_point.dist.requires or ()) if entry_point.dist is not None else []
+    return []
+
+
+def _without_metadata() -> suppress:
+    """Go on where a distribution has no metadata.
+
+    Where something has imported the backport importlib_metadata, that answers in place of Python's
+    own, and raises this.
+    """
+    return suppress(FileNotFoundError)

@@ -23,7 +23,7 @@ import pluggy
 from attrs import evolve, frozen, has
 
 from headend import hookspecs
-from headend._entry_points import installed, origin
+from headend._entry_points import installed, origin, requirements
 from headend.errors import HeadendError, PluginError
 from headend.facts import Facts
 from headend.provider import PROTOCOLS, Provider
@@ -336,8 +336,7 @@ class Registry:
                     f"HEADEND_DISABLE_PLUGINS turns off provider {info.name} of {info.distribution}"
                 ),
             )
-        distribution = entry_point.dist
-        wanted = _unmet_core_requirement((distribution and distribution.requires) or [])
+        wanted = _unmet_core_requirement(requirements(entry_point))
         if wanted is not None:
             return evolve(
                 info,

@@ -87,7 +87,15 @@ def test_a_distribution_with_damaged_metadata_hides_no_other(install: Installer)
     assert found()["acme"].state is ProviderState.OK
 
 
-def test_a_distribution_without_a_name_is_listed_as_such(install: Installer) -> None:
+@pytest.mark.parametrize("backport", [False, True])
+def test_a_distribution_without_a_name_is_listed_as_such(
+    install: Installer, monkeypatch: pytest.MonkeyPatch, backport: bool
+) -> None:
+    """Also where something has imported importlib_metadata, which pygal does, to other errors."""
+    if backport:
+        from importlib_metadata import MetadataPathFinder
+
+        monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, MetadataPathFinder()])
     install("headend-nameless", modules={"nameless.py": good("nameless")})
     folder = install.folder / "nameless-1.0.dist-info"
     folder.mkdir()

@@ -41,7 +41,7 @@ STEP: Final = 180
 
 CLOUDFLARE: Final = "cloudflare"
 IVS: Final = "aws-ivs"
-ACCOUNTS: Final = {CLOUDFLARE: "0a1b2c3d4e5f60718293a4b5c6d7e8f9", IVS: "123456789012/us-west-2"}
+ACCOUNTS: Final = {CLOUDFLARE: "0a1b2c3d4e5f60718293a4b5c6d7e8f9", IVS: "123456789012 us-west-2"}
 
 _WEEKDAYS: Final = (0, 1, 2, 3, 4)
 _MON, _TUE, _WED, _THU, _FRI, _SAT, _SUN = range(7)
@@ -367,15 +367,21 @@ def _list_what_is_kept(ledger: Ledger, one: Broadcast) -> None:
 def main() -> None:
     """Fill the ledger whose address is given."""
     from headend.clock import SystemClock
+    from headend.errors import ConfigurationError, LedgerError
     from headend.ledger import open_ledger
 
     if len(sys.argv) != 2:
         sys.exit("usage: python seeded_month.py sqlite:///FILE | postgresql://…")
-    ledger = open_ledger(sys.argv[1], clock=SystemClock(), random=Random())  # noqa: S311
     try:
-        fill(ledger)
-    finally:
-        ledger.close()
+        ledger = open_ledger(sys.argv[1], clock=SystemClock(), random=Random())  # noqa: S311
+        try:
+            fill(ledger)
+        finally:
+            ledger.close()
+    except LedgerError as error:
+        sys.exit(f"error: {error}\nThe month is written into an empty ledger, and once.")
+    except ConfigurationError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

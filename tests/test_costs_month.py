@@ -33,6 +33,7 @@ from headend.cli.output import to_json
 from headend.costs.book import CostBook
 from headend.costs.html import render_html
 from headend.costs.tables import headline, render_csv, text_tables
+from headend.errors import LedgerError
 from headend.ledger import DeferredLedger, open_ledger
 from headend.settings import Configuration
 
@@ -225,6 +226,22 @@ def test_the_example_fills_the_ledger_that_it_is_given(
 
     monkeypatch.setattr(sys, "argv", ["seeded_month.py"])
     with pytest.raises(SystemExit, match="usage"):
+        seeded.main()
+
+
+def test_the_example_says_why_it_writes_nothing(
+    seeded: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["seeded_month.py", "month.sqlite3"])
+    with pytest.raises(SystemExit, match="is no database URL"):
+        seeded.main()
+
+    def fill(_ledger: object) -> None:
+        raise LedgerError("it has that entry", ledger="month.sqlite3")
+
+    monkeypatch.setattr(seeded, "fill", fill)
+    monkeypatch.setattr(sys, "argv", ["seeded_month.py", f"sqlite:///{tmp_path}/month.sqlite3"])
+    with pytest.raises(SystemExit, match=r"it has that entry\nThe month is written .* once"):
         seeded.main()
 
 

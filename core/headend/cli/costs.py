@@ -13,6 +13,7 @@ from headend.cli.output import json_option, print_json, print_table, provider_op
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from headend.costs.book import CostBook
     from headend.costs.budgets import BudgetStatus
     from headend.costs.collect import Collected
     from headend.costs.estimate import Estimate
@@ -170,6 +171,7 @@ def status_command(*, as_json: bool) -> None:
     from headend.costs.book import open_costs
 
     with open_costs() as book:
+        check_that_it_is_kept(book)
         month = book.month()
         costs = book.costs()
         budgets = book.budgets()
@@ -191,6 +193,20 @@ def status_command(*, as_json: bool) -> None:
             _show_status(month, costs, budgets, expected)
         # A webhook may take its time, and the person has the figures by then.
         book.check_budgets()
+
+
+def check_that_it_is_kept(book: CostBook) -> None:
+    """Refuse to tell what was spent where nothing of it is kept: that is unknown, and not 0.
+
+    Raises:
+        ConfigurationError: the ledger is off.
+    """
+    from headend.errors import ConfigurationError
+
+    if book.ledger.location is None:
+        raise ConfigurationError.of(
+            "the ledger", ["HEADEND_DATABASE_URL: is none, so that no costs are kept"]
+        )
 
 
 def _show_status(

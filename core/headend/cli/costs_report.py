@@ -23,7 +23,14 @@ _JSON: Final = "json"
 _CSV: Final = "csv"
 _HTML: Final = "html"
 _FORMATS: Final = (_TABLE, _JSON, _CSV, _HTML)
-_SUFFIXES: Final = {".json": _JSON, ".csv": _CSV, ".html": _HTML, ".htm": _HTML}
+_SUFFIXES: Final = {
+    "": _TABLE,
+    ".txt": _TABLE,
+    ".json": _JSON,
+    ".csv": _CSV,
+    ".html": _HTML,
+    ".htm": _HTML,
+}
 
 
 @click.command("report")
@@ -32,7 +39,7 @@ _SUFFIXES: Final = {".json": _JSON, ".csv": _CSV, ".html": _HTML, ".htm": _HTML}
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="What it looks like; without it, as the name of FILE ends, else a table.",
+    help="What it looks like; without it, as the name of FILE ends; a table without FILE.",
 )
 @click.option(
     "-o",
@@ -56,8 +63,10 @@ def report_command(
         raise click.UsageError("a page is for a browser: give it a FILE with -o, or redirect it")
 
     from headend import open_costs
+    from headend.cli.costs import check_that_it_is_kept
 
     with open_costs() as book:
+        check_that_it_is_kept(book)
         try:
             report = book.report(month)
         except ValueError as error:
@@ -81,7 +90,15 @@ def _format(form: str | None, file: Path | None, *, as_json: bool) -> str:
         return _JSON
     if form is not None:
         return form
-    return _TABLE if file is None else _SUFFIXES.get(file.suffix.lower(), _TABLE)
+    if file is None:
+        return _TABLE
+    found = _SUFFIXES.get(file.suffix.lower())
+    if found is None:
+        raise click.UsageError(
+            f"{file.name} tells no format: let it end in .html (a browser prints that as PDF), "
+            ".csv, .json or .txt, or give --format"
+        )
+    return found
 
 
 def _render(report: MonthlyReport, form: str) -> str:

@@ -105,6 +105,18 @@ def test_the_status_of_a_month_without_cost_is_zero_and_tells_how_to_set_a_budge
     assert "There is no budget; HEADEND_BUDGETS sets one" in ran.out
 
 
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_without_a_ledger_what_was_spent_is_not_told_as_zero(
+    command: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADEND_DATABASE_URL", "none")
+    ran = run("costs", command)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "HEADEND_DATABASE_URL: is none, so that no costs are kept" in ran.err
+    assert run("costs", "estimate", "--minutes", "9", "--viewers", "1").code == 0
+
+
 def test_the_status_shows_each_budget(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADEND_BUDGETS", "all=200, acme=120")
     shown = run("costs", "status").out

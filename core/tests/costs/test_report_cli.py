@@ -120,6 +120,19 @@ def test_the_name_of_the_file_tells_the_format(
 
 
 @pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("name", ["a.pdf", "a.xlsx", "a.2026-10"])
+def test_a_name_that_tells_no_format_is_refused_and_nothing_is_written(
+    name: str, run: Run, tmp_path: Path
+) -> None:
+    ran = run("costs", "report", "--month", "2026-10", "-o", name)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{name} tells no format" in ran.err
+    assert not (tmp_path / name).exists()
+    assert run("costs", "report", "--format", "table", "-o", name).code == 0
+
+
+@pytest.mark.usefixtures("acme")
 def test_rows_end_as_csv_has_it(run: Run, tmp_path: Path) -> None:
     run("costs", "report", "--month", "2026-10", "-o", "a.csv")
 

@@ -211,6 +211,18 @@ class MonthlyReport:
         """Whether the month is over."""
         return self.generated_at >= self.month.end
 
+    @property
+    def days_so_far(self) -> tuple[DayCost, ...]:
+        """The days that had begun, and any other that has a cost.
+
+        What a day to come will cost is not known, which is not 0.
+        """
+        return tuple(
+            one
+            for (_, start, _), one in zip(self.month.days, self.by_day, strict=True)
+            if start <= self.generated_at or one.cost.total
+        )
+
 
 def build_report(
     costs: Costs,

@@ -225,7 +225,7 @@ def text_tables(report: MonthlyReport) -> list[Table]:
                     *(words.amount(cost) for cost in one.by_provider.values()),
                     words.amount(one.cost.total),
                 )
-                for one in report.by_day
+                for one in report.days_so_far
             ),
         ),
         Table(

@@ -672,6 +672,17 @@ def test_the_tables_leave_out_what_has_no_rows() -> None:
     assert [one.title for one in text_tables(report_of())] == ["Day by day"]
 
 
+def test_days_to_come_are_no_rows_and_stay_on_the_charts() -> None:
+    report = report_of(line("1"), now=datetime(2026, 11, 5, 12, tzinfo=UTC))
+    (table,) = [one for one in text_tables(report) if one.title == "Day by day"]
+    page = render_html(report)
+
+    assert [row[0] for row in table.rows] == [f"2026-11-{n:02}" for n in range(1, 6)]
+    assert "Thursday, 5<" in page
+    assert "Friday, 6<" not in page
+    assert len(report.by_day) == 30
+
+
 def test_the_tables_name_what_is_not_in_the_amounts() -> None:
     ref = StreamRef("acme", "4711", "s9")
     report = report_of(

@@ -164,7 +164,7 @@ def load_settings(
     made, wrong = _structure(cls, given)
     problems.extend(
         f"{labels.get(name, fields[name].env if name in fields else name)}: {what}"
-        + (f". {fields[name].help}" if name in fields else "")
+        + (f"{'' if what.endswith('?') else '.'} {fields[name].help}" if name in fields else "")
         for name, what in wrong
     )
     if problems or made is None:
@@ -413,7 +413,9 @@ def _to_zone(value: object, _kind: type) -> ZoneInfo:
     try:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError):
-        close = get_close_matches(str(value), available_timezones(), n=1)
+        # By place: an abbreviation such as EST is near CEST in letters alone, and has no summer.
+        places = [name for name in available_timezones() if "/" in name]
+        close = get_close_matches(str(value), places, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(
             f"must be a time zone such as Europe/Berlin, not {value!r}{hint}"

@@ -185,7 +185,7 @@ class PriceChanges:
 
 
 def _change_of_text(text: str) -> PriceChange:
-    form = "must be prices such as acme:storage=4.50 or acme:storage=4.20 EUR, separated by ;"
+    form = "must be prices such as acme:storage=4.50 or acme:storage=4.20 EUR, with ; between"
     target, equals, amount = (piece.strip() for piece in text.rpartition("="))
     provider, colon, name = (piece.strip() for piece in target.partition(":"))
     number, _, currency = amount.partition(" ")

@@ -135,6 +135,8 @@ def test_arguments_override_variables() -> None:
     [
         ("TIME_ZONE", "Berlin", "must be a time zone such as Europe/Berlin, not 'Berlin'"),
         ("TIME_ZONE", "europe/berlim", "did you mean Europe/Berlin?"),
+        ("TIME_ZONE", "Europe/Berln", "did you mean Europe/Berlin? The time zone in which"),
+        ("TIME_ZONE", "CEST", "not 'CEST'. The time zone in which"),
         ("TIME_ZONE", "../../etc/passwd", "must be a time zone"),
         ("CURRENCY", "euro", "must be three capital letters such as USD"),
         ("EXCHANGE_RATES", "EUR", "'EUR' is not of that form"),

@@ -258,6 +258,16 @@ class TestTable:
         assert "nothing is kept: it is locked" in text
         assert "the ledger is off" not in text
 
+    def test_an_error_of_several_lines_is_one_line_and_told_once(self) -> None:
+        why = "the settings have one problem:\n  URL: wrong password"
+        view = evolve(VIEW, is_kept=False, ledger_problem=why, costs_problem=why)
+        text = " ".join(shown(view).split())
+
+        assert "nothing is kept: the settings have one problem: URL: wrong password" in text
+        assert "costs are not known: the ledger cannot be read" in text
+        assert text.count("wrong password") == 1
+        assert "\ufffd" not in text
+
     def test_costs_that_are_older_than_the_rest_say_of_when_they_are(self) -> None:
         text = shown(evolve(VIEW, costs_at=NOW - timedelta(seconds=40)))
 

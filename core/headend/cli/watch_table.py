@@ -102,7 +102,7 @@ def render(
         warnings: what else is to be said at the end.
     """
     below: list[RenderableType] = [*_money(view, width)]
-    notes = [*_problems(view), *(Text(text_of(one), style="yellow") for one in warnings)]
+    notes = [*_problems(view), *(Text(_in_a_line(one), style="yellow") for one in warnings)]
     notes += _explanations(view)
     if notes:
         below += [Text(), *notes]
@@ -263,7 +263,10 @@ def _cost(cost: CostFigure) -> str:
 
 def _money(view: WatchView, width: int) -> list[RenderableType]:
     if view.costs_problem is not None:
-        return [Text(), Text(f"costs are not known: {text_of(view.costs_problem)}", style="yellow")]
+        # The ledger's own trouble is told once, with the other problems.
+        same = view.costs_problem == view.ledger_problem
+        why = "the ledger cannot be read" if same else _in_a_line(view.costs_problem)
+        return [Text(), Text(f"costs are not known: {why}", style="yellow")]
     if view.spent is None:
         return []
     said = [f"{view.month}: {view.spent} spent", f"{view.forecast} expected by its end"]
@@ -336,7 +339,12 @@ def _problems(view: WatchView) -> list[Text]:
         for row in view.rows
         if row.state_reason is not None and row.problem is None
     ]
-    return [Text(text_of(words), style=style) for style, words in dict.fromkeys(said)]
+    return [Text(_in_a_line(words), style=style) for style, words in dict.fromkeys(said)]
+
+
+def _in_a_line(words: str) -> str:
+    """Return what was said, without the line breaks of an error that lists several problems."""
+    return text_of(" ".join(words.split()))
 
 
 def _explanations(view: WatchView) -> list[Text]:

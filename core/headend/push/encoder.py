@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from headend.push.muxer import FlvMuxer
 from headend.push.pyav import av
-from headend.rtmp.flv import FlvReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,8 +19,6 @@ __all__ = ["Encoder", "encode"]
 
 _BT709: Final = 1
 _LIMITED_RANGE: Final = 1
-_VIDEO: Final = 9
-_END_MARK: Final = 2
 
 
 def encode(source: MediaSource, preset: EncodingPreset) -> Generator[Tag, None, None]:
@@ -47,22 +45,13 @@ class Encoder:
 
     def __init__(self, preset: EncodingPreset) -> None:
         self._preset = preset
-        self._output = _Output()
-        # The duration in an FLV header is written by seeking back at the end; a live sender
-        # cannot.  Without flushing, tags would wait in the muxer until 32 KiB are together.
-        self._container = av.open(
-            self._output,
-            "w",
-            format="flv",
-            options={"flvflags": "no_duration_filesize", "flush_packets": "1"},
-        )
+        self._muxer = FlvMuxer()
         self._video = self._video_stream()
         self._audio = self._audio_stream()
-        self._reader = FlvReader()
 
     def _video_stream(self) -> av.VideoStream:
         preset = self._preset
-        stream = self._container.add_stream(
+        stream = self._muxer.container.add_stream(
             "libx264",
             rate=preset.frame_rate,
             options={
@@ -88,7 +77,7 @@ class Encoder:
 
     def _audio_stream(self) -> av.AudioStream:
         preset = self._preset
-        stream = self._container.add_stream("aac", rate=preset.audio_sample_rate)
+        stream = self._muxer.container.add_stream("aac", rate=preset.audio_sample_rate)
         stream.codec_context.layout = "stereo"
         stream.codec_context.format = "fltp"
         stream.bit_rate = preset.audio_bitrate
@@ -99,33 +88,11 @@ class Encoder:
         if isinstance(frame, av.VideoFrame):
             # A decoded frame remembers that it was a key frame and would become one again.
             frame.pict_type = av.video.frame.PictureType.NONE
-            self._container.mux(self._video.encode(frame))
-        else:
-            self._container.mux(self._audio.encode(frame))
-        return self._reader.feed(self._output.take())
+            return self._muxer.mux(self._video.encode(frame))
+        return self._muxer.mux(self._audio.encode(frame))
 
     def finish(self) -> list[Tag]:
         """Return what the encoders still hold; the encoder cannot be used afterwards."""
-        self._container.mux(self._video.encode(None))
-        self._container.mux(self._audio.encode(None))
-        self._container.close()
-        tags = self._reader.feed(self._output.take())
-        # The muxer's own end mark comes last but is stamped like the last picture, so it would
-        # go back in time behind the last sound.  RTMP has its own way to end.
-        return [tag for tag in tags if not (tag.type == _VIDEO and tag.payload[1] == _END_MARK)]
-
-
-class _Output:
-    """The file that the FLV muxer believes to write."""
-
-    def __init__(self) -> None:
-        self._written = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._written += data
-        return len(data)
-
-    def take(self) -> bytes:
-        taken = bytes(self._written)
-        self._written.clear()
-        return taken
+        tags = self._muxer.mux(self._video.encode(None))
+        tags += self._muxer.mux(self._audio.encode(None))
+        return tags + self._muxer.close()

@@ -1,12 +1,17 @@
-"""Where frames come from: the protocol of all sources, and video files."""
+"""Where media comes from: files, addresses, the test picture, standard input."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+import ssl
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
+from headend.push.copying import copied, shape_of
 from headend.push.errors import SourceError
+from headend.push.fitting import fitted
+from headend.push.input import Input, reason_of
 from headend.push.pyav import av
 
 if TYPE_CHECKING:
@@ -14,20 +19,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from headend.presets import EncodingPreset
+    from headend.push.copying import StreamShape
+    from headend.rtmp.flv import Tag
 
     Frame = av.VideoFrame | av.AudioFrame
 
-__all__ = ["FileSource", "MediaSource"]
+__all__ = [
+    "CodedSource",
+    "FileSource",
+    "MediaSource",
+    "PipeSource",
+    "UrlSource",
+    "open_source",
+]
 
-_SAMPLE_BYTES: Final = 4
-# Containers round time stamps to milliseconds; a picture that is this little late, in seconds,
-# counts as on time.
-_PICTURE_TOLERANCE: Final = 0.002
-# Running sound that is this far from where its time stamp wants it is moved there, in seconds.
-# Less is rounding, and moving it would be heard.
-_SOUND_TOLERANCE: Final = 0.04
-_UNSPECIFIED: Final = 2
-_HIGH_DEFINITION: Final = 720
+_WEB: Final = "http,https,tcp,tls,crypto,data,hls"
+_PROTOCOLS: Final = {
+    "http": _WEB,
+    "https": _WEB,
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmps,tls,tcp",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsps,rtsp,rtp,udp,tcp,tls,srtp,crypto",
+}
+_TLS: Final = frozenset({"https", "rtmps", "rtsps"})
 
 
 class MediaSource(Protocol):
@@ -40,6 +55,19 @@ class MediaSource(Protocol):
         in units of 1/`frame_rate` s; audio is fltp stereo at the preset's sample rate with
         `pts` counting samples from 0, without gaps.  It stops when the source is at its end.
         """
+        ...
+
+
+@runtime_checkable
+class CodedSource(Protocol):
+    """A source that is coded already, so that it may go as it is."""
+
+    def shape(self) -> StreamShape:
+        """Return how it is coded."""
+        ...
+
+    def tags(self) -> Iterator[Tag]:
+        """Give it as FLV tags, in the order of sending, time stamps in milliseconds from 0."""
         ...
 
 
@@ -64,8 +92,7 @@ class FileSource:
         self._loop = loop
         if not self._path.is_file():
             raise SourceError(f"there is no file {self._path}")
-        with self._open() as container:
-            self._video(container)
+        self._open().close()
 
     def frames(self, preset: EncodingPreset) -> Iterator[Frame]:
         """Give frames as `headend.push.MediaSource` describes.
@@ -79,242 +106,221 @@ class FileSource:
             # Read twice, so that each track is decoded only as far as it is needed, however
             # the file interleaves them.
             with self._open() as for_video, self._open() as for_audio:
-                stream = self._video(for_video)
-                film = _timed(for_video, stream, preset.frame_rate)
-                opening = next(film, None)
-                if opening is None:
-                    raise SourceError(f"not one frame of {self._path.name} can be decoded")
-                # The first picture is the beginning: sound from before it is left out.
-                origin = opening.begin
-                audio = _AudioTrack(for_audio, origin, preset, first)
-                fit = _Fit(preset, stream.sample_aspect_ratio or Fraction(1))
-                for picture in _at_constant_rate(opening, film, preset.frame_rate):
-                    frame = fit(picture)
-                    frame.pts = number
-                    frame.time_base = Fraction(1, preset.frame_rate)
+                found = fitted(
+                    for_video.pictures(), for_audio.sound(), for_video.video, preset, first
+                )
+                for frame in found:
                     yield frame
-                    number += 1
-                    yield audio.until(number)
+                    number += isinstance(frame, av.VideoFrame)
+            if number == first:
+                raise SourceError(f"not one frame of {self._path.name} can be decoded")
             if not self._loop:
                 return
 
-    def _open(self) -> av.container.InputContainer:
+    def shape(self) -> StreamShape:
+        """Return how it is coded, from its first 30 s."""
+        with self._open() as source:
+            return shape_of(source)
+
+    def tags(self) -> Iterator[Tag]:
+        """Give it as FLV tags, bit by bit as it is, from its first key frame."""
+        passes = 0
+
+        def next_pass() -> Input | None:
+            nonlocal passes
+            passes += 1
+            return self._open() if self._loop or passes == 1 else None
+
+        return copied(next_pass)
+
+    def _open(self) -> Input:
         try:
-            return av.open(str(self._path.resolve()), "r")
+            container = av.open(str(self._path.resolve()), "r")
         except (av.error.FFmpegError, OSError) as error:
             reason = error.strerror or str(error)
             raise SourceError(f"{self._path.name} cannot be read as media: {reason}") from error
-
-    def _video(self, container: av.container.InputContainer) -> av.VideoStream:
-        for stream in container.streams.video:
-            # The cover of a song is stored as a video stream too.
-            if not stream.disposition & av.stream.Disposition.attached_pic:
-                return stream
-        raise SourceError(f"{self._path.name} has no video")
+        return Input(container, self._path.name)
 
 
-class _Timed(NamedTuple):
-    """A decoded picture and when it is seen, in seconds by the file's clock."""
+class _OpenedOnce:
+    """What comes over a network or through a pipe: read in one pass, opened when made."""
 
-    picture: av.VideoFrame
-    begin: float
-    end: float
+    def __init__(self) -> None:
+        self._opened: Input | None = self._open()
+        self._passes = 0
+
+    def _open(self) -> Input:
+        raise NotImplementedError
+
+    def _again(self) -> bool:
+        return False
+
+    def _next_pass(self) -> Input | None:
+        self._passes += 1
+        if self._passes > 1 and not self._again():
+            return None
+        source, self._opened = self._opened, None
+        return source or self._open()
+
+    def frames(self, preset: EncodingPreset) -> Iterator[Frame]:
+        """Give frames as `headend.push.MediaSource` describes.
+
+        Raises:
+            SourceError: nothing comes any more, or not one frame can be decoded.
+        """
+        number = 0
+        while (source := self._next_pass()) is not None:
+            first = number
+            with source:
+                pictures, sound = source.together()
+                for frame in fitted(pictures, sound, source.video, preset, first):
+                    yield frame
+                    number += isinstance(frame, av.VideoFrame)
+            if number == first:
+                raise SourceError("not one frame of the source can be decoded")
+
+    def shape(self) -> StreamShape:
+        """Return how it is coded, as far as that is known without waiting: no measured figures."""
+        if self._opened is None:
+            raise SourceError("the source is being read already")
+        return shape_of(self._opened, scan=False)
+
+    def tags(self) -> Iterator[Tag]:
+        """Give it as FLV tags, bit by bit as it is, from its first key frame."""
+        return copied(self._next_pass)
+
+    def close(self) -> None:
+        """Close it, if nobody has begun to read it."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
-def _timed(
-    container: av.container.InputContainer, stream: av.VideoStream, default_rate: int
-) -> Iterator[_Timed]:
-    stream.thread_type = "AUTO"
-    duration = 1 / float(stream.average_rate or default_rate)
-    end = 0.0
-    for frame in _decoded(container, stream):
-        if isinstance(frame, av.VideoFrame):
-            begin = end if frame.pts is None else frame.time
-            end = begin + duration
-            yield _Timed(frame, begin, end)
+class UrlSource(_OpenedOnce):
+    """Video from an address: a file by HTTP, HLS, an RTSP camera, a live stream by RTMP.
 
+    Certificates of ``https``, ``rtmps`` and ``rtsps`` are verified.  Frames are fitted as those
+    of a `FileSource` are.
 
-def _at_constant_rate(
-    opening: _Timed, film: Iterator[_Timed], frame_rate: int
-) -> Iterator[av.VideoFrame]:
-    """Give the picture that is to be seen at 0, 1, 2 … frame durations after the first."""
-    shown = opening
-    count = 0
-    for following in film:
-        while opening.begin + count / frame_rate < following.begin - _PICTURE_TOLERANCE:
-            yield shown.picture
-            count += 1
-        shown = following
-    # However short a film is, it has one frame, so that a loop gets on.
-    while count == 0 or opening.begin + count / frame_rate < shown.end - _PICTURE_TOLERANCE:
-        yield shown.picture
-        count += 1
+    Args:
+        url: ``http``, ``https``, ``rtsp``, ``rtsps``, ``rtmp`` or ``rtmps``; it may hold
+            credentials, which are never shown.
+        loop: open it again whenever it ends.
+        timeout: seconds to open it, and seconds without anything new after which it is given up.
 
+    Raises:
+        SourceError: nothing is there, it is no media, or it has no video.
+    """
 
-def _decoded(
-    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream
-) -> Iterator[Frame]:
-    """Decode one stream to its end; damaged packets are left out."""
-    try:
-        for packet in container.demux(stream):
-            try:
-                for frame in packet.decode():
-                    if isinstance(frame, av.VideoFrame | av.AudioFrame):
-                        yield frame
-            except av.error.InvalidDataError:
-                continue
-    except av.error.FFmpegError as error:
-        raise SourceError(f"reading failed: {error.strerror or error}") from error
+    def __init__(self, url: str, *, loop: bool = False, timeout: float = 15.0) -> None:
+        self._url = url
+        self._loop = loop
+        self._timeout = timeout
+        self._shown, self._scheme = _shown(url)
+        super().__init__()
 
+    def __repr__(self) -> str:
+        return f"UrlSource({self._shown})"
 
-class _Fit:
-    """Turns, scales and pads the pictures of one stream into the preset's size."""
+    def _again(self) -> bool:
+        return self._loop
 
-    def __init__(self, preset: EncodingPreset, pixel_aspect: Fraction) -> None:
-        self._preset = preset
-        self._pixel_aspect = pixel_aspect
-        self._shape: tuple[object, ...] | None = None
-        self._graph = av.filter.Graph()
-
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
-        # A file may change its picture size or format on the way.
-        shape = (picture.width, picture.height, picture.format.name, picture.rotation)
-        if shape != self._shape:
-            self._shape = shape
-            self._graph = self._build(picture)
-        self._graph.vpush(picture)
-        frame = self._graph.vpull()
-        frame.pict_type = av.video.frame.PictureType.NONE
-        return frame
-
-    def _build(self, picture: av.VideoFrame) -> av.filter.Graph:
-        preset = self._preset
-        graph = av.filter.Graph()
-        nodes = [
-            graph.add_buffer(
-                width=picture.width,
-                height=picture.height,
-                format=picture.format,
-                time_base=Fraction(1, 1000),
+    def _open(self) -> Input:
+        options = {"protocol_whitelist": _PROTOCOLS[self._scheme]}
+        if self._scheme.startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"  # UDP loses packets, and routers lose UDP
+        if self._scheme in _TLS:
+            options["tls_verify"] = "1"
+            authorities = ssl.get_default_verify_paths().cafile
+            if authorities:
+                options["ca_file"] = authorities
+        try:
+            container = av.open(
+                self._url, "r", options=options, timeout=(self._timeout, self._timeout)
             )
-        ]
-        # The angle is counterclockwise and a multiple of 90 in practice.
-        turn = round(picture.rotation / 90) % 4
-        if turn == 2:
-            nodes += [graph.add("hflip"), graph.add("vflip")]
-        elif turn:
-            nodes.append(graph.add("transpose", "cclock" if turn == 1 else "clock"))
-        wide, high = picture.width * self._pixel_aspect, Fraction(picture.height)
-        if turn % 2:
-            wide, high = high, wide
-        scale = min(preset.width / wide, preset.height / high)
-        width, height = (max(2, round(side * scale / 2) * 2) for side in (wide, high))
-        # What says nothing about its colours is taken as players take it: by its size.
-        matrix = "auto"
-        if picture.colorspace == _UNSPECIFIED:
-            matrix = "bt709" if picture.height >= _HIGH_DEFINITION else "bt601"
-        nodes += [
-            graph.add(
-                "scale",
-                f"{width}:{height}:flags=bicubic:in_color_matrix={matrix}"
-                ":out_color_matrix=bt709:out_range=tv",
-            ),
-            graph.add("format", "yuv420p"),
-            graph.add("pad", f"{preset.width}:{preset.height}:-1:-1"),
-            graph.add("setsar", "1"),
-            graph.add("buffersink"),
-        ]
-        graph.link_nodes(*nodes).configure()
-        return graph
+        except (av.error.FFmpegError, OSError) as error:
+            # The error of PyAV holds the address, and with it whatever is secret in there.
+            raise SourceError(f"{self._shown} cannot be opened: {reason_of(error)}") from None
+        return Input(container, self._shown)
 
 
-class _AudioTrack:
-    """The sound of one pass through a file, cut to the duration of video frames."""
+class PipeSource(_OpenedOnce):
+    """Video that another program writes: Matroska, MPEG-TS, FLV or any other format for pipes.
 
-    def __init__(
-        self,
-        container: av.container.InputContainer,
-        origin: float,
-        preset: EncodingPreset,
-        first_frame: int,
-    ) -> None:
-        self._rate = preset.audio_sample_rate
-        self._frame_rate = preset.frame_rate
-        self._begin = self._position = first_frame * self._rate // self._frame_rate
-        self._blocks = self._resampled(container, origin)
-        self._block = next(self._blocks, None)
-        self._channels = (bytearray(), bytearray())
-        self._runs = False
+    Args:
+        pipe: an open binary file; it is not closed.
+        name: how it is called in errors.
 
-    def until(self, frame_number: int) -> av.AudioFrame:
-        """Give the sound from where the last call ended to the start of that video frame."""
-        end = frame_number * self._rate // self._frame_rate
-        count = end - self._position
-        self._fill(count)
-        frame = av.AudioFrame(format="fltp", layout="stereo", samples=count)
-        size = count * _SAMPLE_BYTES
-        for plane, channel in zip(frame.planes, self._channels, strict=True):
-            memoryview(plane)[:size] = channel[:size]
-            del channel[:size]
-        frame.sample_rate = self._rate
-        frame.time_base = Fraction(1, self._rate)
-        frame.pts = self._position
-        self._position = end
-        return frame
+    Raises:
+        SourceError: it is no media, has no video, or is of a format that cannot be piped.
+    """
 
-    def _fill(self, count: int) -> None:
-        """Have `count` samples ready, silence where the file has none."""
-        while (missing := count - self._ready()) > 0:
-            if self._block is None:
-                self._silence(missing)
-                return
-            place, samples = self._block
-            here = self._position - self._begin + self._ready()
-            ahead = 0 if place is None else place - here
-            tolerance = round(_SOUND_TOLERANCE * self._rate) if self._runs else 0
-            if ahead > tolerance:
-                self._silence(min(missing, ahead))
-                continue
-            late = -ahead if ahead < -tolerance else 0
-            for channel, plane in zip(self._channels, samples, strict=True):
-                channel.extend(plane[late * _SAMPLE_BYTES :])
-            self._runs = late * _SAMPLE_BYTES < len(samples[0])
-            self._block = next(self._blocks, None)
+    def __init__(self, pipe: IO[bytes], name: str = "standard input") -> None:
+        self._pipe = _ReadOnly(pipe)
+        self._name = name
+        super().__init__()
 
-    def _ready(self) -> int:
-        return len(self._channels[0]) // _SAMPLE_BYTES
+    def _open(self) -> Input:
+        try:
+            container = av.open(self._pipe, "r")
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceError(
+                f"{self._name} cannot be read as media: {reason_of(error)}; "
+                "Matroska, MPEG-TS and FLV can be piped, MP4 mostly not"
+            ) from None
+        return Input(container, self._name)
 
-    def _silence(self, count: int) -> None:
-        self._runs = False
-        for channel in self._channels:
-            channel.extend(bytes(count * _SAMPLE_BYTES))
 
-    def _resampled(
-        self, container: av.container.InputContainer, origin: float
-    ) -> Iterator[tuple[int | None, tuple[bytes, ...]]]:
-        """Give blocks of sound: the sample number where each belongs, and both channels."""
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            return
-        shape: tuple[object, ...] | None = None
-        resampler = av.AudioResampler("fltp", "stereo", self._rate)
-        for frame in _decoded(container, stream):
-            if not isinstance(frame, av.AudioFrame):
-                continue
-            changed = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if changed != shape:
-                if shape is not None:
-                    yield from self._placed(resampler.resample(None), origin)
-                    resampler = av.AudioResampler("fltp", "stereo", self._rate)
-                shape = changed
-            yield from self._placed(resampler.resample(frame), origin)
-        if shape is not None:
-            yield from self._placed(resampler.resample(None), origin)
+class _ReadOnly:
+    """A pipe for PyAV, which would try to seek in what has a method for it."""
 
-    def _placed(
-        self, frames: list[av.AudioFrame], origin: float
-    ) -> Iterator[tuple[int | None, tuple[bytes, ...]]]:
-        for frame in frames:
-            place = None if frame.time is None else round((frame.time - origin) * self._rate)
-            size = frame.samples * _SAMPLE_BYTES
-            yield place, tuple(bytes(memoryview(plane)[:size]) for plane in frame.planes)
+    def __init__(self, pipe: IO[bytes]) -> None:
+        # What is there is taken at once: a live picture must not wait for a full buffer.
+        self._read = getattr(pipe, "read1", pipe.read)
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._read(size)
+        return data
+
+
+def _shown(url: str) -> tuple[str, str]:
+    """Return an address without what may be secret in it, and its scheme."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise SourceError("the address of the source cannot be read") from None
+    if parts.scheme not in _PROTOCOLS:
+        raise SourceError(
+            f"sources at addresses are {', '.join(_PROTOCOLS)}; {parts.scheme}:// is not known"
+        )
+    if not host:
+        raise SourceError(f"the address of the source, {parts.scheme}://…, names no host")
+    shown = f"[{host}]" if ":" in host else host
+    # A path may be a stream key, and a query a token.
+    return f"{parts.scheme}://{shown}{f':{port}' if port else ''}/…", parts.scheme
+
+
+def open_source(text: str, *, loop: bool = False, timeout: float = 15.0) -> MediaSource:
+    """Open what a person calls a source.
+
+    Args:
+        text: ``test`` for the test picture, ``-`` for standard input, an address with ``://``,
+            or the path of a file; a file named ``test`` is ``./test``.
+        loop: begin again at the end, for ever; an address is opened again.
+        timeout: seconds to wait for what comes over a network.
+
+    Raises:
+        SourceError: there is nothing, it is no media, or it has no video.
+    """
+    if text == "test":
+        from headend.push.pattern import PatternSource
+
+        return PatternSource()
+    if text == "-":
+        if loop:
+            raise SourceError("standard input cannot be looped: it comes once")
+        return PipeSource(sys.stdin.buffer)
+    if "://" in text:
+        return UrlSource(text, loop=loop, timeout=timeout)
+    return FileSource(text, loop=loop)

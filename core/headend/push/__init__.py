@@ -4,9 +4,10 @@ Needs the extra: ``pip install "headend[media]"``.  Names are resolved at first 
 importing this package is free; the first use of one that needs PyAV, where that is missing,
 raises `MediaExtraMissingError`, which says what to install.
 
-The parts: a `MediaSource` (`PatternSource`, `FileSource`) gives raw frames fitted to a preset;
-`encode` makes FLV tags of them; `Push` (or the plain function `push`) sends the tags at their
-time; `HlsViewer` watches what comes out at the far end.
+The parts: a `MediaSource` (`PatternSource`, `FileSource`, `UrlSource`, `PipeSource`; `open_source`
+makes one of a path or an address) gives raw frames fitted to a preset;
+`encode` makes FLV tags of them; a `Relay` sends them in real time to its `Target`s, by the plain
+function `push`; `HlsViewer` watches what comes out at the far end.
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ if TYPE_CHECKING:
     from headend.push.errors import (
         MediaExtraMissingError as MediaExtraMissingError,
         PushError as PushError,
+        AllTargetsFailedError as AllTargetsFailedError,
         SourceError as SourceError,
+        TargetLostError as TargetLostError,
         ViewerError as ViewerError,
     )
     from headend.push.pattern import (
         PatternSource as PatternSource,
+    )
+    from headend.push.relay import (
+        Relay as Relay,
+        RelayEvent as RelayEvent,
+        RelayEventKind as RelayEventKind,
+        RelayStats as RelayStats,
     )
     from headend.push.sender import (
         Push as Push,
@@ -38,8 +47,18 @@ if TYPE_CHECKING:
         push as push,
     )
     from headend.push.source import (
+        CodedSource as CodedSource,
         FileSource as FileSource,
         MediaSource as MediaSource,
+        PipeSource as PipeSource,
+        UrlSource as UrlSource,
+        open_source as open_source,
+    )
+    from headend.push.target import (
+        Reconnect as Reconnect,
+        Target as Target,
+        TargetState as TargetState,
+        TargetStats as TargetStats,
     )
     from headend.push.viewer import (
         HlsViewer as HlsViewer,
@@ -62,10 +81,18 @@ else:
             "headend.push.errors": (
                 "MediaExtraMissingError",
                 "PushError",
+                "AllTargetsFailedError",
                 "SourceError",
+                "TargetLostError",
                 "ViewerError",
             ),
             "headend.push.pattern": ("PatternSource",),
+            "headend.push.relay": (
+                "Relay",
+                "RelayEvent",
+                "RelayEventKind",
+                "RelayStats",
+            ),
             "headend.push.sender": (
                 "Push",
                 "PushStats",
@@ -73,8 +100,18 @@ else:
                 "push",
             ),
             "headend.push.source": (
+                "CodedSource",
                 "FileSource",
                 "MediaSource",
+                "PipeSource",
+                "UrlSource",
+                "open_source",
+            ),
+            "headend.push.target": (
+                "Reconnect",
+                "Target",
+                "TargetState",
+                "TargetStats",
             ),
             "headend.push.viewer": (
                 "HlsViewer",

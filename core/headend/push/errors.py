@@ -17,3 +17,19 @@ class SourceError(PushError):
 
 class ViewerError(PushError):
     """A playback that cannot be followed any more."""
+
+
+class TargetLostError(PushError):
+    """A target to which the push could not be brought to its end."""
+
+
+class AllTargetsFailedError(PushError):
+    """There is nobody left to send to.
+
+    Attributes:
+        failures: why, by the name of the target.
+    """
+
+    def __init__(self, failures: dict[str, Exception]) -> None:
+        self.failures = failures
+        super().__init__("; ".join(f"{name}: {error}" for name, error in failures.items()))

@@ -77,6 +77,9 @@ if TYPE_CHECKING:
         StreamingPlatform as StreamingPlatform,
         open as open,
     )
+    from headend.push import (
+        Relay as Relay,
+    )
     from headend.secret import (
         Secret as Secret,
     )
@@ -149,6 +152,7 @@ else:
                 "StreamingPlatform",
                 "open",
             ),
+            "headend.push": ("Relay",),
             "headend.secret": ("Secret",),
             "headend.spec": ("Capability",),
             "headend.watch": ("Watch",),

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Watch all live streams: state, viewers, costs so far.",
     ),
     "costs": ("headend.cli.costs:costs_command", "Tell what live streams cost."),
+    "push": ("headend.cli.push:push_command", "Send video to a live stream."),
     "rotate-key": ("headend.cli.live_streams:rotate_key_command", "Replace the stream key."),
 }
 """The commands of this distribution: where each is, and its help in one line."""

@@ -165,6 +165,7 @@ class Relay(Worker):
         self._meter = _Meter()
         self._sent = PushStats()
         self._origin: float | None = None
+        self._ended_at: float | None = None
         self._last_drop: dict[str, float] = {}
         chance = random or Random()  # noqa: S311  # it spreads retries
         self._senders = tuple(
@@ -182,7 +183,7 @@ class Relay(Worker):
     @property
     def stats(self) -> RelayStats:
         """What it has done so far."""
-        sent, now = self._sent, self._now()
+        sent, now = self._sent, self._now() if self._ended_at is None else self._ended_at
         elapsed = 0.0 if self._origin is None else now - self._origin
         frames, video, audio = self._meter.rates(now)
         return RelayStats(
@@ -237,6 +238,7 @@ class Relay(Worker):
                     on_sent=self._keep,
                 )
         finally:
+            self._ended_at = self._now()
             self._end(stop)
 
     def _end(self, stop: StopSignal) -> None:

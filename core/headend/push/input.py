@@ -20,6 +20,8 @@ _FORWARDS: Final = Fraction(10)
 # Seconds of video that are read ahead in search of the sound that belongs to a picture.
 _READ_AHEAD: Final = 1.0
 _MOST_WAITING: Final = 4096
+# Packets; H.264 reorders at most 16 pictures.
+_MOST_UNDATED: Final = 32
 
 
 def reason_of(error: Exception) -> str:
@@ -79,7 +81,7 @@ class Input:
             SourceError: the input cannot be read any more.
         """
         found = self._demuxed(tracks or tuple(self.tracks))
-        return _steady(found) if steady else found
+        return _steady(_dated(found)) if steady else found
 
     def _demuxed(
         self, tracks: tuple[av.VideoStream | av.AudioStream, ...]
@@ -188,7 +190,35 @@ def _time_base(packet: av.Packet) -> Fraction:
     return packet.time_base or Fraction(1, 1000)
 
 
+def _dated(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """Give each packet the decoding time that Matroska does not tell of the first ones."""
+    held: dict[int, list[av.Packet]] = {}
+    ends: dict[int, int] = {}
+    for packet in packets:
+        index = packet.stream_index
+        waiting = held.setdefault(index, [])
+        if packet.dts is None and packet.size:
+            if index in ends:
+                packet.dts = ends[index]
+            else:
+                waiting.append(packet)
+                if len(waiting) < _MOST_UNDATED:
+                    continue
+                packet = waiting.pop()  # noqa: PLW2901  # nobody knows; so this is 0
+                packet.dts = 0
+        if waiting:
+            last = packet.dts or 0
+            for number, one in enumerate(reversed(waiting), 1):
+                one.dts = last - number * (one.duration or 1)
+            yield from waiting
+            waiting.clear()
+        if packet.dts is not None:
+            ends[index] = packet.dts + (packet.duration or 1)
+        yield packet
+
+
 def _steady(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """Let time go on where it was when the clock of a source jumps."""
     shift = Fraction(0)
     ends: dict[int, Fraction] = {}
     for packet in packets:

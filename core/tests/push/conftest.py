@@ -140,6 +140,8 @@ class IngestServer:
         self.reading.set()
         self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # So little that a peer notices when nothing is read.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         self._listener.settimeout(0.05)
         self.url = f"rtmp://127.0.0.1:{self._listener.getsockname()[1]}/live"
         self._thread = threading.Thread(target=self._main)
@@ -161,7 +163,6 @@ class IngestServer:
         while not self._over.is_set():
             with suppress(TimeoutError):
                 connection, _ = self._listener.accept()
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
                 with connection, suppress(OSError, RtmpError):
                     connection.settimeout(0.05)
                     self._serve(connection)

@@ -219,7 +219,7 @@ def fitting_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fitting") / "event.mp4"
     with (
         av.open(io.BytesIO(flv_file(list(_pattern_tags(TINY, 60))))) as found,
-        av.open(str(path), "w") as out,
+        av.open(str(path), "w", options={"movflags": "faststart"}) as out,
     ):
         tracks = {track: out.add_stream_from_template(track) for track in found.streams}
         for packet in found.demux():

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
         encode as encode,
     )
     from headend.push.errors import (
+        AllTargetsFailedError as AllTargetsFailedError,
         MediaExtraMissingError as MediaExtraMissingError,
         PushError as PushError,
-        AllTargetsFailedError as AllTargetsFailedError,
         SourceError as SourceError,
         TargetLostError as TargetLostError,
         ViewerError as ViewerError,

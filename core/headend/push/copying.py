@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from headend.presets import EncodingPreset
-    from headend.push.input import Input
-    from headend.push.pyav import av
+    from headend.push.input import Input, MediaPacket
     from headend.rtmp.flv import Tag
 
 __all__ = ["StreamShape", "copied", "shape_of", "why_not_copied", "why_not_fitting"]
@@ -129,7 +129,7 @@ class _Measured:
         declared = video.codec_context.bit_rate or 0
         self.video_bitrate = max(round(size * 8 / seconds), declared) if seconds > 0 else None
         edges = [*keys, end]
-        gaps = [after - before for before, after in zip(edges, edges[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(edges)]
         self.keyframe_interval = max(gaps, default=None)
 
 
@@ -189,7 +189,9 @@ def copied(open_input: Callable[[], Input | None]) -> Iterator[Tag]:
     if source is None:
         return
     muxer = FlvMuxer()
-    streams = {track.type: muxer.container.add_stream_from_template(track) for track in source.tracks}
+    streams = {
+        track.type: muxer.container.add_stream_from_template(track) for track in source.tracks
+    }
     offset = Fraction(0)
     while source is not None:
         with source:
@@ -198,11 +200,12 @@ def copied(open_input: Callable[[], Input | None]) -> Iterator[Tag]:
                 stream = streams.get(packet.stream.type)
                 if stream is None:
                     continue
-                base = packet.time_base or Fraction(1, 1000)
+                base = packet.time_base
                 shift = round((offset - begin) / base)
-                packet.dts += shift
-                packet.pts = packet.dts if packet.pts is None else packet.pts + shift
-                end = max(end, (packet.dts + (packet.duration or 0)) * base)
+                at = (packet.dts or 0) + shift
+                packet.pts = at if packet.pts is None else packet.pts + shift
+                packet.dts = at
+                end = max(end, (at + (packet.duration or 0)) * base)
                 packet.stream = stream
                 yield from muxer.mux(packet)
         if end == offset:
@@ -212,14 +215,14 @@ def copied(open_input: Callable[[], Input | None]) -> Iterator[Tag]:
     yield from muxer.close()
 
 
-def _from_the_first_key_frame(source: Input) -> Iterator[tuple[av.Packet, Fraction]]:
+def _from_the_first_key_frame(source: Input) -> Iterator[tuple[MediaPacket, Fraction]]:
     """Give packets, and with each the time of the first, in seconds by the source's clock."""
     begin: Fraction | None = None
-    early: list[av.Packet] = []
+    early: list[MediaPacket] = []
     for packet in source.packets():
         if packet.dts is None or not packet.size:
             continue
-        at = packet.dts * (packet.time_base or Fraction(1, 1000))
+        at = packet.dts * packet.time_base
         if begin is not None:
             if at >= begin:
                 yield packet, begin
@@ -227,7 +230,7 @@ def _from_the_first_key_frame(source: Input) -> Iterator[tuple[av.Packet, Fracti
             early.append(packet)
             del early[:-_MOST_BEFORE_A_KEY_FRAME]
         elif packet.is_keyframe:
-            times = [one.dts * (one.time_base or Fraction(1, 1000)) for one in early]
+            times = [(one.dts or 0) * one.time_base for one in early]
             begin = min([at, *(time for time in times if time >= at - _LEAD_IN)])
             for one, time in zip(early, times, strict=True):
                 if time >= begin:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from headend.push.errors import SourceError
 from headend.push.pyav import av
@@ -12,6 +12,8 @@ from headend.push.pyav import av
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
+
+    MediaPacket = av.Packet[av.VideoStream] | av.Packet[av.AudioStream]
 
 __all__ = ["Input", "reason_of"]
 
@@ -69,7 +71,7 @@ class Input:
 
     def packets(
         self, *tracks: av.VideoStream | av.AudioStream, steady: bool = True
-    ) -> Iterator[av.Packet]:
+    ) -> Iterator[MediaPacket]:
         """Give the packets of those tracks, at the end an empty one of each.
 
         Args:
@@ -85,9 +87,9 @@ class Input:
 
     def _demuxed(
         self, tracks: tuple[av.VideoStream | av.AudioStream, ...]
-    ) -> Iterator[av.Packet]:
+    ) -> Iterator[MediaPacket]:
         try:
-            yield from self._container.demux(*tracks)
+            yield from cast("Iterator[MediaPacket]", self._container.demux(*tracks))
         except (av.error.FFmpegError, OSError) as error:
             # The error of PyAV holds the address, and with it whatever is secret in there.
             raise SourceError(f"{self._shown}: reading failed: {reason_of(error)}") from None
@@ -139,9 +141,9 @@ class _SinglePass:
         self._source = source
         self._packets = source.packets()
         self._ended = False
-        self._video: deque[av.Packet] = deque()
+        self._video: deque[MediaPacket] = deque()
         # A camera that shows nothing for a minute but sends sound must not fill the memory.
-        self._audio: deque[av.Packet] = deque(maxlen=_MOST_WAITING)
+        self._audio: deque[MediaPacket] = deque(maxlen=_MOST_WAITING)
 
     def pictures(self) -> Iterator[av.VideoFrame]:
         while self._video or self._read():
@@ -167,7 +169,7 @@ class _SinglePass:
         if len(self._video) >= _MOST_WAITING:
             return float("inf")
         stamps = [packet.dts for packet in self._video if packet.dts is not None]
-        return float((stamps[-1] - stamps[0]) * _time_base(self._video[0])) if stamps else 0.0
+        return float((stamps[-1] - stamps[0]) * self._video[0].time_base) if stamps else 0.0
 
     def _read(self) -> bool:
         """Read one packet; return whether there was one."""
@@ -179,20 +181,16 @@ class _SinglePass:
         return True
 
 
-def _decoded(packet: av.Packet) -> list[object]:
+def _decoded(packet: MediaPacket) -> list[object]:
     try:
         return list(packet.decode())
     except av.error.InvalidDataError:
         return []
 
 
-def _time_base(packet: av.Packet) -> Fraction:
-    return packet.time_base or Fraction(1, 1000)
-
-
-def _dated(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+def _dated(packets: Iterator[MediaPacket]) -> Iterator[MediaPacket]:
     """Give each packet the decoding time that Matroska does not tell of the first ones."""
-    held: dict[int, list[av.Packet]] = {}
+    held: dict[int, list[MediaPacket]] = {}
     ends: dict[int, int] = {}
     for packet in packets:
         index = packet.stream_index
@@ -217,13 +215,13 @@ def _dated(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
         yield packet
 
 
-def _steady(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+def _steady(packets: Iterator[MediaPacket]) -> Iterator[MediaPacket]:
     """Let time go on where it was when the clock of a source jumps."""
     shift = Fraction(0)
     ends: dict[int, Fraction] = {}
     for packet in packets:
         if packet.dts is not None:
-            base = _time_base(packet)
+            base = packet.time_base
             at = packet.dts * base + shift
             due = ends.get(packet.stream_index)
             if due is not None and not due - _BACKWARDS <= at <= due + _FORWARDS:

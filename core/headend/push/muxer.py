@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headend.push.pyav import av
 from headend.rtmp.flv import VIDEO, FlvReader
@@ -42,7 +42,7 @@ class FlvMuxer:
         )
         self._reader = FlvReader()
 
-    def mux(self, packets: Sequence[av.Packet] | av.Packet) -> list[Tag]:
+    def mux(self, packets: Sequence[av.Packet[Any]] | av.Packet[Any]) -> list[Tag]:
         """Take packets and return the tags that are ready."""
         self.container.mux(packets)
         return self._reader.feed(self._output.take())

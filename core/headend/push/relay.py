@@ -16,7 +16,7 @@ from headend.presets import EncodingPreset, preset as preset_of
 from headend.push.backlog import Backlog
 from headend.push.errors import AllTargetsFailedError, SourceError
 from headend.push.sender import PushStats, push
-from headend.push.target import Reconnect, Target, TargetSender, TargetStats
+from headend.push.target import Reconnect, TargetSender, TargetState, TargetStats
 from headend.push.worker import Worker
 from headend.rtmp.connection import PublishConnection
 from headend.rtmp.flv import AUDIO, VIDEO
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from headend.clock import Clock
     from headend.push.source import MediaSource
-    from headend.push.target import Connection
+    from headend.push.target import Connection, Target
     from headend.push.worker import StopSignal
     from headend.rtmp.flv import Tag
 
@@ -44,7 +44,7 @@ class RelayEventKind(StrEnum):
     """What a relay tells of."""
 
     STARTED = "started"
-    """The source is read; `RelayEvent.reason` says why it is encoded anew, if it could be copied."""
+    """The source is read; `RelayEvent.reason` says why it is not copied, if it might have been."""
     CONNECTED = "connected"
     """A target takes what is sent."""
     RECONNECTING = "reconnecting"
@@ -247,9 +247,7 @@ class Relay(Worker):
         for sender in self._senders:
             sender.join(_DRAIN_WITHIN + _FAREWELL_WITHIN)
         failures = {
-            sender.target.name: sender.error
-            for sender in self._senders
-            if sender.error is not None
+            sender.target.name: sender.error for sender in self._senders if sender.error is not None
         }
         self._tell(RelayEventKind.ENDED, None, None)
         if len(failures) == len(self._senders):
@@ -283,7 +281,7 @@ class Relay(Worker):
         deadline = time.monotonic() + _FIRST_WITHIN
         while time.monotonic() < deadline:
             states = [sender.stats.state for sender in self._senders]
-            if "live" in states or all(sender.over for sender in self._senders):
+            if TargetState.LIVE in states or all(sender.over for sender in self._senders):
                 return
             if stop.wait(_GLANCE):
                 return
@@ -310,9 +308,7 @@ class Relay(Worker):
 
     def _tell(self, kind: RelayEventKind, target: str | None, reason: str | None) -> None:
         with self._events:
-            self._on_event(
-                RelayEvent(kind=kind, target=target, reason=reason, stats=self.stats)
-            )
+            self._on_event(RelayEvent(kind=kind, target=target, reason=reason, stats=self.stats))
 
     def _now(self) -> float:
         return time.monotonic() if self._clock is None else self._clock.monotonic()

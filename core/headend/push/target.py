@@ -6,11 +6,10 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import attrs
 
-from headend.push.backlog import Backlog
 from headend.push.errors import TargetLostError
 from headend.rtmp.errors import (
     PublishEndedError,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from headend.platform import StreamingPlatform
+    from headend.push.backlog import Backlog
     from headend.rtmp.flv import Tag
 
 __all__ = ["Connection", "Reconnect", "Target", "TargetSender", "TargetState", "TargetStats"]
@@ -293,7 +293,9 @@ class TargetSender:
             self._fail(error)
             return
         self._on_change(self, "reconnecting", str(error))
-        longest = min(self._reconnect.first * 2.0 ** min(self._tries - 1, 30), self._reconnect.longest)
+        longest = min(
+            self._reconnect.first * 2.0 ** min(self._tries - 1, 30), self._reconnect.longest
+        )
         wait = longest * (1 - self._random.random() / 2)
         self._enough.wait(min(wait, max(0.0, self._deadline - now)))
 
@@ -303,6 +305,6 @@ class TargetSender:
         self._become(state=TargetState.FAILED, error=str(error))
         self._on_change(self, "target-failed", str(error))
 
-    def _become(self, **changes: object) -> None:
+    def _become(self, **changes: Any) -> None:
         # Replaced as a whole, so that whoever reads it sees one moment.
         self._stats = attrs.evolve(self._stats, **changes)

@@ -7,10 +7,8 @@ import functools
 import http.server
 import io
 import os
-import random
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -18,7 +16,7 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import av
 import pytest
@@ -135,8 +133,10 @@ def test_rtmp(tiny, fitting_file):
             try:
                 source = UrlSource(address, timeout=10)
             except SourceError as error:
-                assert "the-secret-key" not in str(error)
-                assert "Connection refused" in str(error)
+                told = str(error)
+            if source is None:
+                assert "the-secret-key" not in told
+                assert "Connection refused" in told
                 assert time.monotonic() < deadline
         assert "the-secret-key" not in repr(source)
         assert counters(source, tiny, 100) == list(range(50))
@@ -174,7 +174,7 @@ class RtspServer:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> RtspServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -371,8 +371,7 @@ def test_a_server_that_says_nothing_is_given_up():
 
 def test_a_playlist_from_afar_reads_no_file_of_this_machine(fitting_file, tmp_path):
     (tmp_path / "list.m3u8").write_text(
-        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n"
-        f"file://{fitting_file}\n#EXT-X-ENDLIST\n"
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{fitting_file}\n#EXT-X-ENDLIST\n"
     )
     with serving(tmp_path) as url, pytest.raises(SourceError):
         list(open_source(f"{url}/list.m3u8").frames(None))

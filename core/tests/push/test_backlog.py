@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, strategies as st
 
 from headend.push.backlog import Backlog, Dropped
@@ -202,6 +204,6 @@ def test_every_picture_is_sent_or_counted_and_never_without_its_key_frame(
             kinds = [(tag.type, tag.payload[1]) for tag in tags]
             assert kinds.index((VIDEO, 0)) < kinds.index((VIDEO, 1))
         # Within a group nothing is missing in the middle.
-        for before, after in zip(frames, frames[1:], strict=False):
+        for before, after in pairwise(frames):
             if after.payload != key(0).payload:
                 assert (after.timestamp - before.timestamp) % 2**32 == 250

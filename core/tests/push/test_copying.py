@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
@@ -48,7 +49,9 @@ def carried(tags: list) -> tuple[list[bytes], list[bytes]]:
     return video, audio
 
 
-def written(path: Path, *, codec: str = "libx264", audio: str | None = "aac", **more: object) -> Path:
+def written(
+    path: Path, *, codec: str = "libx264", audio: str | None = "aac", **more: object
+) -> Path:
     """Write a second of grey."""
     with av.open(str(path), "w") as out:
         video = out.add_stream(codec, rate=30)
@@ -87,7 +90,9 @@ def test_b_frames_and_the_formats_of_files_change_nothing(name, tmp_path, as_flv
     path = written(tmp_path / name)
     tags = list(FileSource(path).tags())
     with av.open(str(path)) as container:
-        pictures = [(frame.time, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
+        pictures = [
+            (frame.time, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)
+        ]
     with av.open(io.BytesIO(as_flv(tags))) as container:
         again = [(frame.time, frame.to_ndarray().tobytes()) for frame in container.decode(video=0)]
     assert [data for _, data in again] == [data for _, data in pictures]
@@ -104,7 +109,7 @@ def test_a_loop_goes_on_without_a_gap_or_a_step_back(fitting_file, decode):
             break
     seen = decode(tags)
     assert seen.counters[:170] == [*range(60), *range(60), *range(50)]
-    steps = [after - before for before, after in zip(seen.video_times, seen.video_times[1:])]
+    steps = [after - before for before, after in pairwise(seen.video_times)]
     assert min(steps) > 0.03
     assert max(steps) < 0.08
     assert seen.onsets() == pytest.approx([0, 1, 2, 3, 4, 5], abs=0.1)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import attrs
 import pytest
@@ -66,7 +66,9 @@ class CodedPattern:
         for number in range(round(self.seconds * self.fps)):
             at = number * 1000 // self.fps
             head = b"\x17" if number % self.gop == 0 else b"\x27"
-            yield Tag(VIDEO, at, head + b"\x01\0\0\0" + number.to_bytes(4, "big") + bytes(self.size))
+            yield Tag(
+                VIDEO, at, head + b"\x01\0\0\0" + number.to_bytes(4, "big") + bytes(self.size)
+            )
             yield Tag(AUDIO, at, b"\xaf\x01sound")
 
 
@@ -174,7 +176,7 @@ class Taker:
     def close(self) -> None:
         pass
 
-    def __enter__(self) -> Taker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -354,7 +356,7 @@ def test_waits_between_tries_grow_and_are_spread(monkeypatch):
     )
     (sender,) = relay._senders
     waits: list[float] = []
-    monkeypatch.setattr(sender._enough, "wait", lambda seconds: waits.append(seconds))
+    monkeypatch.setattr(sender._enough, "wait", waits.append)
     for _ in range(7):
         sender._lost(RtmpConnectionError("gone"))
     for wait, longest in zip(waits, [0.5, 1, 2, 4, 8, 10, 10], strict=True):
@@ -375,9 +377,7 @@ def test_a_stream_key_is_in_no_text(ingest):
     ingest.refuse = "no such key as the-secret-key"
     events: list[RelayEvent] = []
     target = ingest.target(key="the-secret-key")
-    relay = Relay(
-        CodedPattern(60), [target], copy=True, reconnect=QUICK, on_event=events.append
-    )
+    relay = Relay(CodedPattern(60), [target], copy=True, reconnect=QUICK, on_event=events.append)
     with relay:
         relay.join(DEADLINE)
     said = [repr(target), repr(relay.stats), str(relay.error), repr(relay.error), repr(events)]

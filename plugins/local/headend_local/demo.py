@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from headend.cli.ending import ended_by_signals
 from headend.cli.output import json_option, print_json
 from headend.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from rich.console import Console
 
@@ -61,7 +60,7 @@ def demo_command(
     for variable in [name for name in os.environ if name.startswith("HEADEND_")]:
         del os.environ[variable]
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    with _ended_by_signals(), _media_errors_told(), ExitStack() as stack:
+    with ended_by_signals(), _media_errors_told(), ExitStack() as stack:
         demo = _Demo(stack, console, source, preset_name)
         demo.start()
         # The one way out of a demo without --seconds; what it made is removed all the same.
@@ -234,19 +233,3 @@ def _media_errors_told() -> Iterator[None]:
         raise PlatformUnavailableError(
             f"the demo broke off: {error}", provider="local", operation="demo"
         ) from error
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let other signals end the demo as Ctrl-C does, so that nothing is left then either."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    previous = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -109,9 +109,7 @@ def lines_of(out: str) -> list[dict[str, Any]]:
 
 def test_a_copy_reaches_the_viewer_bit_for_bit(server, platform, clip, clip_file, open_hls):
     made = platform.create_live_stream("copy")
-    code, out, err = pushed(
-        settings_of(server), made.stream_id, str(clip_file), "--copy", "--json"
-    )
+    code, out, err = pushed(settings_of(server), made.stream_id, str(clip_file), "--copy", "--json")
     assert (code, err) == (0, "")
     started, *_, ended = lines_of(out)
     assert started["event"] == "started"
@@ -304,8 +302,10 @@ def test_an_ingest_that_is_killed_and_comes_back_is_found_again(tmp_path, eventu
             with relay:
                 for number in range(3):
                     eventually(
-                        lambda: relay.stats.targets[0].state == "live"
-                        and relay.stats.targets[0].sent_frames > 0,
+                        lambda: (
+                            relay.stats.targets[0].state == "live"
+                            and relay.stats.targets[0].sent_frames > 0
+                        ),
                         "it is live",
                         within=30,
                     )

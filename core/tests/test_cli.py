@@ -56,6 +56,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "events": [],
     "watch": [],
     "costs": ["status"],
+    "push": ["live-1", "test", "--duration", "0.1", "--preset", "480p"],
 }
 WITH_PROVIDER = sorted(set(ARGUMENTS) - {"providers", "costs", "events"})
 

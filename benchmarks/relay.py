@@ -1,0 +1,148 @@
+"""What a push costs beside the `ffmpeg` command: `python benchmarks/relay.py [--seconds N]`.
+
+Both send the same clip by RTMP to the same sink on loopback, in real time and turn by turn: once
+as it is (720p, 3 Mbit/s), once encoded anew to 720p with the same settings of the same encoder.
+The figures are CPU seconds (user and system) of the sending process for each second of video,
+without its start, which is taken from a run of no length; the ratio travels between machines.
+The resident memory of our process is looked at all the way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from headend.rtmp import PublishRequested, RtmpError, ServerSession
+
+RELAY = """
+import sys
+from headend.push import FileSource, Relay, Target
+from headend.secret import Secret
+url, path, how, seconds = sys.argv[1:]
+source = FileSource(path, loop=True)
+relay = Relay(source, [Target("sink", url, Secret("key"))], preset="720p", copy=how == "copy",
+              duration=float(seconds))
+with relay:
+    relay.join()
+if relay.error or relay.stats.targets[0].dropped_frames:
+    raise SystemExit(f"{relay.error} {relay.stats}")
+"""
+X264 = (
+    "-vf fps=30,scale=1280:720 -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p "
+    "-b:v 3000k -maxrate 3000k -bufsize 3000k -g 60 -keyint_min 60 -sc_threshold 0 "
+    "-x264-params nal-hrd=cbr:force-cfr=1 -c:a aac -b:a 128k -ar 48000 -ac 2"
+)
+
+
+class Sink:
+    """An RTMP server that accepts everything and keeps nothing."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"rtmp://127.0.0.1:{self._listener.getsockname()[1]}/live"
+        threading.Thread(target=self._main, daemon=True).start()
+
+    def _main(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        session = ServerSession()
+        with connection, suppress(OSError, RtmpError):
+            while data := connection.recv(65536):
+                for event in session.receive(data):
+                    if isinstance(event, PublishRequested):
+                        session.accept_publish()
+                connection.sendall(session.data_to_send())
+
+
+def make_clip(path: Path) -> None:
+    picture = "testsrc2=size=1280x720:rate=30,noise=alls=12:allf=t"
+    subprocess.run(
+        [
+            *("ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", picture),
+            *("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", "10"),
+            *X264.split(),
+            *("-movflags", "faststart", str(path)),
+        ],
+        check=True,
+    )
+
+
+def cpu_seconds(command: list[str]) -> tuple[float, list[int]]:
+    """Run a command; return the CPU seconds that it took and its resident memory on the way."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    memory: list[int] = []
+    while process.poll() is None:
+        with suppress(OSError, IndexError):
+            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            memory.append(pages * os.sysconf("SC_PAGE_SIZE"))
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"{command[0]} ended with {process.returncode}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        memory,
+    )
+
+
+def ours(url: str, clip: Path, how: str, seconds: float) -> list[str]:
+    return [sys.executable, "-c", RELAY, url, str(clip), how, str(seconds)]
+
+
+def theirs(url: str, clip: Path, how: str, seconds: float) -> list[str]:
+    codec = "-c copy" if how == "copy" else X264
+    return [
+        *("ffmpeg", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i", str(clip)),
+        *("-t", str(seconds), *codec.split(), "-f", "flv", f"{url}/key"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="CPU of a push beside ffmpeg.")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of video for each figure")
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is shown")
+    arguments = parser.parse_args()
+    seconds: float = arguments.seconds
+    if shutil.which("ffmpeg") is None:
+        raise SystemExit("the ffmpeg command is not installed")
+    sink = Sink()
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        make_clip(clip)
+        print(f"{'':>10}  {'headend':>8}  {'ffmpeg':>8}  ratio   (CPU seconds a second of video)")
+        for how in ("copy", "transcode"):
+            found: dict[str, list[float]] = {"ours": [], "theirs": []}
+            memory: list[int] = []
+            for _ in range(arguments.rounds):
+                for who, command in (("ours", ours), ("theirs", theirs)):
+                    start, _ = cpu_seconds(command(sink.url, clip, how, 0.2))
+                    spent, held = cpu_seconds(command(sink.url, clip, how, seconds))
+                    found[who].append((spent - start) / (seconds - 0.2))
+                    if who == "ours":
+                        memory = held
+            one, other = (statistics.median(found[who]) for who in ("ours", "theirs"))
+            print(f"{how:>10}  {one:>8.4f}  {other:>8.4f}  {one / other:.2f}")
+            middle = memory[len(memory) // 2]
+            print(
+                f"{'':>10}  memory {middle / 1e6:.0f} MB half-way, {memory[-1] / 1e6:.0f} MB at the "
+                f"end, {max(memory) / 1e6:.0f} MB at most"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,7 @@ __all__ = ["Backlog", "Dropped"]
 
 _KEY_FRAME: Final = 1
 _WRAP: Final = 1 << 32
+_MOST_UNANNOUNCED: Final = 16
 
 
 @attrs.frozen
@@ -78,6 +79,7 @@ class Backlog:
         self._skipping = False
         self._skipped_is_counted = False
         self._closed = False
+        self._unannounced = 0
         self._groups_dropped = 0
         self._frames_dropped = 0
 
@@ -114,8 +116,18 @@ class Backlog:
                 self._seconds() > self._most_seconds or self._size() > self._most_size
             ):
                 self._drop_one()
-            self._changed.notify_all()
+            self._unannounced += 1
+            if self._unannounced >= _MOST_UNANNOUNCED:
+                self._tell()
             return self._frames_dropped > before
+
+    def announce(self) -> None:
+        """Wake up who waits for tags; `put` does so itself only when many have come.
+
+        Each time that a thread wakes up costs more than the few tags that it then sends.
+        """
+        with self._changed:
+            self._tell()
 
     def get(self, timeout: float) -> Tag | None:
         """Take the next tag; None when there is none within `timeout` seconds or any more."""
@@ -171,6 +183,10 @@ class Backlog:
         """Whether it is closed and empty."""
         with self._changed:
             return self._closed and not self._waiting()
+
+    def _tell(self) -> None:
+        self._unannounced = 0
+        self._changed.notify_all()
 
     def _add(self, tag: Tag) -> None:
         key = _is_picture(tag) and tag.payload[0] >> 4 & 7 == _KEY_FRAME

@@ -25,7 +25,7 @@ _ABOVE: Final = 1.1
 _RATE_TOLERANCE: Final = 0.01
 _INTERVAL_TOLERANCE: Final = 0.05
 _PIXEL_FORMATS: Final = frozenset({"yuv420p", "yuvj420p"})
-_LEAD_IN: Final = Fraction(1, 2)
+_LEAD_IN: Final = 0.5
 _MOST_BEFORE_A_KEY_FRAME: Final = 4096
 _LOW_COMPLEXITY: Final = "LC"
 _MOST_HELD_BY_A_DECODER: Final = 64
@@ -192,20 +192,24 @@ def copied(open_input: Callable[[], Input | None]) -> Iterator[Tag]:
     streams = {
         track.type: muxer.container.add_stream_from_template(track) for track in source.tracks
     }
-    offset = Fraction(0)
+    offset = 0.0
     while source is not None:
         with source:
             end = offset
+            shifts: dict[int, int] = {}
+            bases: dict[int, float] = {}
             for packet, begin in _from_the_first_key_frame(source):
+                index = packet.stream_index
+                if index not in shifts:
+                    bases[index] = float(packet.time_base)
+                    shifts[index] = round((offset - begin) / bases[index])
                 stream = streams.get(packet.stream.type)
                 if stream is None:
                     continue
-                base = packet.time_base
-                shift = round((offset - begin) / base)
-                at = (packet.dts or 0) + shift
-                packet.pts = at if packet.pts is None else packet.pts + shift
+                at = (packet.dts or 0) + shifts[index]
+                packet.pts = at if packet.pts is None else packet.pts + shifts[index]
                 packet.dts = at
-                end = max(end, (at + (packet.duration or 0)) * base)
+                end = max(end, (at + (packet.duration or 0)) * bases[index])
                 packet.stream = stream
                 yield from muxer.mux(packet)
         if end == offset:
@@ -215,24 +219,24 @@ def copied(open_input: Callable[[], Input | None]) -> Iterator[Tag]:
     yield from muxer.close()
 
 
-def _from_the_first_key_frame(source: Input) -> Iterator[tuple[MediaPacket, Fraction]]:
+def _from_the_first_key_frame(source: Input) -> Iterator[tuple[MediaPacket, float]]:
     """Give packets, and with each the time of the first, in seconds by the source's clock."""
-    begin: Fraction | None = None
-    early: list[MediaPacket] = []
+    begin: float | None = None
+    bases = {track.index: float(track.time_base or 1) for track in source.tracks}
+    early: list[tuple[MediaPacket, float]] = []
     for packet in source.packets():
         if packet.dts is None or not packet.size:
             continue
-        at = packet.dts * packet.time_base
+        at = packet.dts * bases[packet.stream_index]
         if begin is not None:
             if at >= begin:
                 yield packet, begin
         elif packet.stream is not source.video:
-            early.append(packet)
+            early.append((packet, at))
             del early[:-_MOST_BEFORE_A_KEY_FRAME]
         elif packet.is_keyframe:
-            times = [(one.dts or 0) * one.time_base for one in early]
-            begin = min([at, *(time for time in times if time >= at - _LEAD_IN)])
-            for one, time in zip(early, times, strict=True):
+            begin = min([at, *(time for _, time in early if time >= at - _LEAD_IN)])
+            for one, time in early:
                 if time >= begin:
                     yield one, begin
             yield packet, begin

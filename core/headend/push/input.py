@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Self, cast
 
 from headend.push.errors import SourceError
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Input", "reason_of"]
 
-_BACKWARDS: Final = Fraction(1)
-_FORWARDS: Final = Fraction(10)
+# Seconds by which time stamps may differ from what follows before it counts as a jump.
+_BACKWARDS: Final = 1.0
+_FORWARDS: Final = 10.0
 # Seconds of video that are read ahead in search of the sound that belongs to a picture.
 _READ_AHEAD: Final = 1.0
 _MOST_WAITING: Final = 4096
@@ -217,19 +217,21 @@ def _dated(packets: Iterator[MediaPacket]) -> Iterator[MediaPacket]:
 
 def _steady(packets: Iterator[MediaPacket]) -> Iterator[MediaPacket]:
     """Let time go on where it was when the clock of a source jumps."""
-    shift = Fraction(0)
-    ends: dict[int, Fraction] = {}
+    shift = 0.0
+    ends: dict[int, float] = {}
+    bases: dict[int, float] = {}
     for packet in packets:
         if packet.dts is not None:
-            base = packet.time_base
+            index = packet.stream_index
+            base = bases.get(index) or bases.setdefault(index, float(packet.time_base))
             at = packet.dts * base + shift
-            due = ends.get(packet.stream_index)
-            if due is not None and not due - _BACKWARDS <= at <= due + _FORWARDS:
+            due = ends.get(index, at)
+            if not due - _BACKWARDS <= at <= due + _FORWARDS:
                 shift += due - at
                 at = due
-            ends[packet.stream_index] = at + (packet.duration or 0) * base
-            moved = round(shift / base)
-            if moved:
+            ends[index] = at + (packet.duration or 0) * base
+            if shift:
+                moved = round(shift / base)
                 packet.dts += moved
                 if packet.pts is not None:
                     packet.pts += moved

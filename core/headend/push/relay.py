@@ -37,6 +37,7 @@ _FIRST_WITHIN: Final = 15.0
 _DRAIN_WITHIN: Final = 10.0
 _FAREWELL_WITHIN: Final = 3.0
 _GLANCE: Final = 0.05
+_TOGETHER: Final = 0.04
 _WRAP: Final = 1 << 32
 
 
@@ -223,7 +224,7 @@ class Relay(Worker):
         self.join(timeout)
 
     def _run(self, stop: StopSignal) -> None:
-        pacer = stop if self._clock is None else _Paced(stop, self._clock)
+        pacer = _Pacer(stop, self._clock, self._senders)
         self._tell(RelayEventKind.STARTED, None, self._why_encoded)
         for sender in self._senders:
             sender.start()
@@ -236,6 +237,7 @@ class Relay(Worker):
                     stop=pacer,
                     clock=self._now,
                     on_sent=self._keep,
+                    ahead=_TOGETHER,
                 )
         finally:
             self._ended_at = self._now()
@@ -324,17 +326,24 @@ class _Everybody:
         self._offer(tag)
 
 
-class _Paced:
-    """Waits by a clock that was put in."""
+class _Pacer:
+    """Waits for the moment of the next tag, and lets the targets have those before it."""
 
-    def __init__(self, stop: StopSignal, clock: Clock) -> None:
+    def __init__(
+        self, stop: StopSignal, clock: Clock | None, senders: Sequence[TargetSender]
+    ) -> None:
         self._stop = stop
         self._clock = clock
+        self._senders = senders
 
     def is_set(self) -> bool:
         return self._stop.is_set()
 
     def wait(self, timeout: float) -> bool:
+        for sender in self._senders:
+            sender.backlog.announce()
+        if self._clock is None:
+            return self._stop.wait(timeout)
         self._clock.sleep(timeout)
         return self._stop.is_set()
 

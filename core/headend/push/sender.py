@@ -65,6 +65,7 @@ def push(
     stop: StopSignal,
     clock: Callable[[], float] = time.monotonic,
     on_sent: Callable[[PushStats], None] = lambda _: None,
+    ahead: float = 0.0,
 ) -> None:
     """Send tags in real time until they or the patience for them end.
 
@@ -77,6 +78,8 @@ def push(
         stop: ends the push between two tags, and serves to wait.
         clock: seconds that only ever grow.
         on_sent: gets the figures after every tag.
+        ahead: seconds by which a tag may leave early together with one that is due; waking up
+            is what sending costs most.
     """
     stats = PushStats()
     origin = 0.0
@@ -90,7 +93,7 @@ def push(
             elapsed += (tag.timestamp - previous + _WRAP // 2) % _WRAP - _WRAP // 2
         previous = tag.timestamp
         early = origin + elapsed / 1000 - clock()
-        if stop.wait(early) if early > 0 else stop.is_set():
+        if stop.wait(early) if early > ahead else stop.is_set():
             return
         sink.send(tag)
         stats = PushStats(

@@ -174,6 +174,8 @@ class TargetSender:
         self._broken_at: float | None = None
         self._tries = 0
         self._refusals = 0
+        self._sent_frames = 0
+        self._sent_bytes = 0
         self._thread = threading.Thread(
             target=self._main, name=f"headend-target-{target.name}", daemon=True
         )
@@ -184,6 +186,8 @@ class TargetSender:
         dropped = self.backlog.dropped
         return attrs.evolve(
             self._stats,
+            sent_frames=self._sent_frames,
+            sent_bytes=self._sent_bytes,
             dropped_groups=dropped.groups,
             dropped_frames=dropped.frames,
             waiting=round(self.backlog.seconds, 3),
@@ -263,10 +267,8 @@ class TargetSender:
 
     def _count(self, tag: Tag) -> None:
         picture = tag.type == 9 and tag.payload[1:2] != b"\0"
-        self._become(
-            sent_frames=self._stats.sent_frames + picture,
-            sent_bytes=self._stats.sent_bytes + len(tag.payload),
-        )
+        self._sent_frames += picture
+        self._sent_bytes += len(tag.payload)
 
     def _lost(self, error: RtmpError) -> None:
         now = time.monotonic()

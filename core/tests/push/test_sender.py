@@ -72,6 +72,16 @@ def test_each_tag_leaves_when_it_is_due() -> None:
     assert [at for at, _ in sink.got] == pytest.approx([1000, 1000.033, 1000.067, 1000.1])
 
 
+def test_tags_may_leave_together_a_little_early_and_never_drift() -> None:
+    time = Time()
+    sink = Sink(time)
+    stamps = range(0, 60_000, 13)
+    push([video(stamp) for stamp in stamps], sink, stop=time, clock=time, ahead=0.02)
+    late = [at - 1000 - tag.timestamp / 1000 for at, tag in sink.got]
+    assert -0.02 <= min(late) <= max(late) <= 1e-6
+    assert len({at for at, _ in sink.got}) == pytest.approx(len(stamps) / 2, abs=2)
+
+
 @given(st.floats(0, 0.02), st.floats(0, 0.012))
 def test_an_hour_of_inexact_waits_does_not_drift(oversleep: float, seconds_per_tag: float) -> None:
     time = Time()

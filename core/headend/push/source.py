@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import sys
 from pathlib import Path
@@ -199,8 +200,8 @@ class _OpenedOnce:
 class UrlSource(_OpenedOnce):
     """Video from an address: a file by HTTP, HLS, an RTSP camera, a live stream by RTMP.
 
-    Certificates of ``https``, ``rtmps`` and ``rtsps`` are verified.  Frames are fitted as those
-    of a `FileSource` are.
+    Certificates of ``https``, ``rtmps`` and ``rtsps`` are verified; not those of the segments of
+    HLS, for which FFmpeg has no way to be told.  Frames are fitted as those of a `FileSource` are.
 
     Args:
         url: ``http``, ``https``, ``rtsp``, ``rtsps``, ``rtmp`` or ``rtmps``; it may hold
@@ -240,7 +241,10 @@ class UrlSource(_OpenedOnce):
             )
         except (av.error.FFmpegError, OSError) as error:
             # The error of PyAV holds the address, and with it whatever is secret in there.
-            raise SourceError(f"{self._shown} cannot be opened: {reason_of(error)}") from None
+            reason = reason_of(error)
+            if self._scheme in _TLS and isinstance(error, OSError) and error.errno == errno.EIO:
+                reason += ", which is all that is told of a certificate that is not trusted"
+            raise SourceError(f"{self._shown} cannot be opened: {reason}") from None
         return Input(container, self._shown)
 
 

@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -63,21 +64,25 @@ def loudest(source: object, preset: object) -> float:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None:
             pass
 
         def handle(self) -> None:
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, ssl.SSLError):
                 super().handle()
 
     handler = functools.partial(Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
@@ -335,6 +340,28 @@ def test_what_is_secret_in_an_address_is_never_shown(address, why):
     assert why in str(caught.value)
     told = "".join(traceback.format_exception(caught.value))
     assert not [one for one in SECRETS if one in told]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_certificate_that_is_not_trusted_is_refused(fitting_file, tmp_path, monkeypatch):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(fitting_file.parent, context) as url:
+        address = f"{url.replace('127.0.0.1', 'localhost')}/{fitting_file.name}"
+        with pytest.raises(SourceError, match="certificate that is not trusted"):
+            open_source(address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        open_source(address).close()
 
 
 def test_a_page_that_is_no_media_and_one_that_is_not_there(tmp_path):

@@ -149,8 +149,8 @@ def main() -> None:
             print(f"{how:>10}  {one:>8.4f}  {other:>8.4f}  {one / other:.2f}")
             middle = memory[len(memory) // 2]
             print(
-                f"{'':>10}  memory {middle / 1e6:.0f} MB half-way, {memory[-1] / 1e6:.0f} MB at the "
-                f"end, {max(memory) / 1e6:.0f} MB at most"
+                f"{'':>10}  memory {middle / 1e6:.0f} MB half-way, "
+                f"{memory[-1] / 1e6:.0f} MB at the end, {max(memory) / 1e6:.0f} MB at most"
             )
 
 

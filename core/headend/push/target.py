@@ -232,16 +232,15 @@ class TargetSender:
     def _finished(self) -> bool:
         if self.over or self._enough.is_set():
             return True
-        if time.monotonic() < self._deadline and not (
-            self.backlog.done and self._stats.state is not TargetState.CONNECTING
-        ):
-            return False
-        if self._stats.state is TargetState.LIVE or self.backlog.done:
+        late = time.monotonic() >= self._deadline
+        state = self._stats.state
+        if state is TargetState.LIVE:
+            return late or self.backlog.done
+        # What was lost with a connection is not sent again; who never had one may yet get all.
+        if late or (self.backlog.done and state is TargetState.RECONNECTING):
+            self._fail(TargetLostError(f"not connected when the push ended: {self._stats.error}"))
             return True
-        self._fail(
-            TargetLostError(f"not connected when the push ended: {self._stats.error or 'too slow'}")
-        )
-        return True
+        return False
 
     def _send_until_lost(self) -> None:
         with self._connect(self.target) as connection:

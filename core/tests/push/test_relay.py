@@ -214,6 +214,8 @@ def test_an_ingest_that_hangs_up_again_and_again_gets_on_with_key_frames(ingest)
     with Relay(
         source, [ingest.target()], copy=True, reconnect=QUICK, on_event=events.append
     ) as relay:
+        eventually(lambda: relay.stats.time > 2.2, "most of it")
+        ingest.hang_up_after = None
         relay.join(DEADLINE)
     assert relay.error is None
     assert source.passes == 1, "the source is not begun again"
@@ -335,6 +337,17 @@ def test_a_slow_way_loses_whole_groups_bounded_and_counted(ingest):
     missing = sorted(set(range(80)) - set(seen))
     assert missing[::5] == [one for one in missing if one % 5 == 0]
     assert stats.reconnects == 0
+
+
+def test_an_ingest_that_is_away_at_the_end_is_a_failure(ingest):
+    with Relay(CodedPattern(1.0), [ingest.target()], copy=True, reconnect=QUICK) as relay:
+        eventually(lambda: relay.stats.time > 0.3, "it runs")
+        ingest.hang_up_after, ingest.refuse = len(ingest.connections[0]) + 3, "busy"
+        relay.join(DEADLINE)
+    assert isinstance(relay.error, AllTargetsFailedError)
+    assert "not connected when the push ended" in str(relay.error)
+    stats = only(relay)
+    assert stats.sent_frames + stats.dropped_frames == 20
 
 
 def test_a_source_that_fails_ends_the_relay_with_its_error_and_takes_leave(ingest):

@@ -135,8 +135,13 @@ def push_command(
             )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-        interrupted = _run(relay, events, shown)
-        shown.end(relay.stats, relay.error, interrupted=interrupted)
+        try:
+            interrupted = _run(relay, events, shown)
+            shown.end(relay.stats, relay.error, interrupted=interrupted)
+        finally:
+            # Also when the output is gone: the targets are to know that it is over.
+            relay.stop()
+            shown.close()
         if relay.error is not None:
             raise relay.error
         _tell_failures(relay.stats)
@@ -192,6 +197,9 @@ class _Shown:
     def end(self, stats: RelayStats, error: Exception | None, *, interrupted: bool) -> None:
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
 
 class _Lines(_Shown):
     """One JSON object a line."""
@@ -233,7 +241,6 @@ class _Talk(_Shown):
 
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._running = False
 
     def event(self, event: RelayEvent) -> None:
         if event.kind == "started":
@@ -253,7 +260,7 @@ class _Talk(_Shown):
 
     def end(self, stats: RelayStats, error: Exception | None, *, interrupted: bool) -> None:
         del error, interrupted
-        self._live.stop()
+        self.close()
         for one in stats.targets:
             self._console.print(
                 f"{one.name}: {one.state.value}, {one.sent_frames} frames and "
@@ -261,6 +268,9 @@ class _Talk(_Shown):
                 f"{one.reconnects} reconnects"
             )
         self._console.print(f"Ended after {stats.time:.1f} s of video.")
+
+    def close(self) -> None:
+        self._live.stop()
 
 
 def _line(stats: RelayStats) -> str:

@@ -193,6 +193,23 @@ def test_ctrl_c_ends_it_in_order(server, platform, clip_file, number):
     assert platform.get_live_stream(made.stream_id).state is not headend.StreamState.LIVE
 
 
+@posix_only
+def test_it_takes_its_leave_when_nobody_reads_what_it_says(server, platform, clip_file, eventually):
+    made = platform.create_live_stream("pipe-closed")
+    settings = settings_of(server)
+    with pushing(settings, made.stream_id, str(clip_file), "--copy", "--loop", "--json") as process:
+        while json.loads(process.stdout.readline())["event"] != "connected":
+            pass
+        process.stdout.close()
+        assert process.wait(30) == 1
+        assert process.stderr.read() == ""
+        process.stdout = None
+    eventually(
+        lambda: platform.get_live_stream(made.stream_id).state is not headend.StreamState.LIVE,
+        "the server knows",
+    )
+
+
 def test_several_targets_get_the_same_and_a_lost_one_disturbs_none(
     server, platform, clip_file, eventually
 ):

@@ -140,7 +140,7 @@ def push_command(
             shown.end(relay.stats, relay.error, interrupted=interrupted)
         finally:
             # Also when the output is gone: the targets are to know that it is over.
-            relay.stop()
+            relay.stop(timeout=0)
             shown.close()
         if relay.error is not None:
             raise relay.error
@@ -166,7 +166,8 @@ def _run(relay: Relay, events: queue.SimpleQueue[RelayEvent], shown: _Shown) -> 
                 due += _EVERY
                 shown.stats(relay.stats)
     except KeyboardInterrupt:
-        relay.stop()
+        # A source that is silent need not be waited for: the targets have been left by then.
+        relay.stop(timeout=2.0)
         while not events.empty():
             shown.event(events.get())
         return True

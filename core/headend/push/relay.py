@@ -241,19 +241,19 @@ class Relay(Worker):
                 )
         finally:
             self._ended_at = self._now()
-            self._end(stop)
+            self._take_leave(stop)
+        failures = {
+            sender.target.name: sender.error for sender in self._senders if sender.error is not None
+        }
+        if len(failures) == len(self._senders):
+            raise AllTargetsFailedError(failures)
 
-    def _end(self, stop: StopSignal) -> None:
+    def _take_leave(self, stop: StopSignal) -> None:
         for sender in self._senders:
             sender.finish(within=0 if stop.is_set() else _DRAIN_WITHIN)
         for sender in self._senders:
             sender.join(_DRAIN_WITHIN + _FAREWELL_WITHIN)
-        failures = {
-            sender.target.name: sender.error for sender in self._senders if sender.error is not None
-        }
         self._tell(RelayEventKind.ENDED, None, None)
-        if len(failures) == len(self._senders):
-            raise AllTargetsFailedError(failures)
 
     def _media(self) -> Generator[Tag, None, None]:
         if self._tags is not None:

@@ -363,6 +363,41 @@ def test_a_source_that_fails_ends_the_relay_with_its_error_and_takes_leave(inges
     eventually(lambda: ingest.partings == 1, "it takes its leave")
 
 
+def test_the_error_of_the_source_is_told_even_if_the_targets_fail_too(ingest):
+    class Fails(CodedPattern):
+        def tags(self) -> Iterator[Tag]:
+            yield from super().tags()
+            raise SourceError("reading failed")
+
+    ingest.hang_up_after = 9
+    believing = attrs.evolve(QUICK, busy=0.0)
+    with Relay(Fails(0.6), [ingest.target()], copy=True, reconnect=believing) as relay:
+        eventually(lambda: bool(ingest.connections), "it is taken")
+        ingest.refuse = "no"
+        relay.join(DEADLINE)
+    assert isinstance(relay.error, SourceError)
+    assert only(relay).state is TargetState.FAILED
+
+
+def test_stopping_does_not_wait_for_a_silent_source(ingest):
+    silent = threading.Event()
+
+    class Silent(CodedPattern):
+        def tags(self) -> Iterator[Tag]:
+            yield from super().tags()
+            silent.wait(DEADLINE)
+
+    relay = Relay(Silent(0.2), [ingest.target()], copy=True)
+    relay.start()
+    eventually(lambda: relay.stats.time > 0.1, "it runs")
+    relay.stop(timeout=0.1)
+    assert only(relay).state is TargetState.ENDED
+    eventually(lambda: ingest.partings == 1, "it has taken its leave")
+    silent.set()
+    relay.join(DEADLINE)
+    assert relay.error is None
+
+
 def test_waits_between_tries_grow_and_are_spread(monkeypatch):
     relay = Relay(
         CodedPattern(1), [NOBODY], copy=True, reconnect=Reconnect(attempts=8), random=Random(1)

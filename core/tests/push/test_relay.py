@@ -370,8 +370,9 @@ def test_the_error_of_the_source_is_told_even_if_the_targets_fail_too(ingest):
             raise SourceError("reading failed")
 
     ingest.hang_up_after = 9
-    believing = attrs.evolve(QUICK, busy=0.0)
-    with Relay(Fails(0.6), [ingest.target()], copy=True, reconnect=believing) as relay:
+    # Not before the source has failed.
+    believing = Reconnect(first=1.0, longest=1.0, busy=0.0)
+    with Relay(Fails(0.4), [ingest.target()], copy=True, reconnect=believing) as relay:
         eventually(lambda: bool(ingest.connections), "it is taken")
         ingest.refuse = "no"
         relay.join(DEADLINE)

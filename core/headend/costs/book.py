@@ -17,7 +17,7 @@ from headend.clock import SystemClock
 from headend.costs.budgets import forecast, status
 from headend.costs.estimate import Broadcast, estimate
 from headend.costs.lines import compute_lines
-from headend.costs.money import exact
+from headend.costs.money import LEAST, MOST, exact, is_writable
 from headend.costs.months import Month
 from headend.costs.prices import load_price_book
 from headend.costs.settings import load_cost_settings
@@ -345,4 +345,6 @@ def _positive(value: float | Decimal, what: str) -> Decimal:
     number = exact(value)
     if not number.is_finite() or number < 0:
         raise ValueError(f"{what} must be a number from 0, not {value}")
+    if not is_writable(number):
+        raise ValueError(f"{what} must be 0, or from {LEAST:f} to {MOST:f}, not {value}")
     return number

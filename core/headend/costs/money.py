@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 EXACT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
 """What all sums and products are made with, whatever precision the host's own context has."""
 
+_SHOWN: Final = Context(prec=200, rounding=ROUND_HALF_EVEN)
+"""What amounts are shown with: a product has more places than its exact digits are."""
+
+LEAST: Final = Decimal("1e-12")
+MOST: Final = Decimal("1e12")
+
 _CENT: Final = Decimal("0.01")
 _NEAR: Final = Decimal("1e-20")
 
@@ -24,6 +30,14 @@ _NEAR: Final = Decimal("1e-20")
 def exact(value: float | Decimal) -> Decimal:
     """Return a number as it is written, so that 0.1 is a tenth."""
     return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def is_writable(number: Decimal) -> bool:
+    """Tell whether a person may have meant a number: from `LEAST` to `MOST`, either sign, or 0.
+
+    A few characters such as ``1e400000`` would else make sums and texts of any length.
+    """
+    return number.is_finite() and (not number or LEAST <= abs(number) <= MOST)
 
 
 def _finite(_money: object, attribute: Attribute[Decimal], value: object) -> None:
@@ -76,7 +90,7 @@ class Money:
     def cents(self) -> Decimal:
         """The amount rounded half to even, to two places."""
         # A quotient that is a tie is held with its fiftieth digit rounded, maybe down.
-        return self.amount.quantize(_NEAR, context=EXACT).quantize(_CENT, context=EXACT)
+        return self.amount.quantize(_NEAR, context=_SHOWN).quantize(_CENT, context=_SHOWN)
 
     def __add__(self, other: Money) -> Money:
         return Money(amount=EXACT.add(self.amount, self._same(other)), currency=self.currency)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from attrs import field, fields, frozen, validators
 
 from headend.costs.budgets import ALL, THRESHOLDS, Budget
-from headend.costs.money import Money
+from headend.costs.money import LEAST, MOST, Money, is_writable
 from headend.errors import ConfigurationError
 from headend.facts import Meter, is_currency
 from headend.secret import Secret
@@ -55,6 +55,10 @@ def _number(value: object, what: str) -> Decimal:
         number = Decimal("NaN")
     if not number.is_finite():
         raise ValueError(f"{what} must be a number such as 12.50, not {str(value)!r}")
+    if not is_writable(number):
+        raise ValueError(
+            f"{what} must be from {LEAST:f} to {MOST:f} if it is not 0, and not {str(value)!r}"
+        )
     return number
 
 

@@ -847,6 +847,28 @@ class TestKept:
         assert [session.ended_at is not None for session in book.usage().sessions] == [True]
         assert len(book.usage().recordings) == 1
 
+    def test_sessions_that_could_not_be_kept_are_asked_for_again(
+        self,
+        reference: Reference,
+        watch: Watch,
+        book: CostBook,
+        clock: ManualClock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        (one,) = reference.create(1, live=1)
+        after(clock, watch, 60)
+        reference.stop(one)
+
+        def locked(*_: object, **__: object) -> None:
+            raise LedgerError("it is locked", ledger="here")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(book.ledger, "record_sessions", locked)
+            watch.look()
+        after(clock, watch, ALONE_FOR + RETRY + STEP, step=20)
+
+        assert [session.ended_at is not None for session in book.usage().sessions] == [True]
+
     def test_budgets_are_looked_after(
         self,
         reference: Reference,

@@ -394,6 +394,9 @@ class Poll:
                 raise
             except PlatformError as error:
                 _log.warning("%s: what the platform counted is not known: %s", ref.stream_id, error)
+            if self._keeper.problem:
+                # What was told could not be kept, and nobody else may ask for it.
+                self._ask_in(RETRY, due.stream_id, is_over=due.is_over)
 
     def _record(self, ref: StreamRef, ledger: Ledger, *, is_over: bool) -> None:
         if not is_over:

@@ -37,6 +37,7 @@ from headend.ledger import (
     ledger_of,
     open_host_ledger,
 )
+from headend.ledger.usage import LONGEST_GAP
 from headend.lifecycle import Lifecycle, always, no_terms, told_if_not_recorded
 from headend.models import EventKind, StreamEvent, StreamState, to_channel_id
 from headend.observers import load_observers
@@ -802,7 +803,8 @@ class StreamingPlatform:
             provider=self.provider,
             account=provider.account,
             stream_id=event.stream_id,
-            at=event.occurred_at,
+            # Until that moment nothing that anybody sees would count.
+            at=min(event.occurred_at, now + LONGEST_GAP),
             state=state,
             message_id=event.event_id,
         )

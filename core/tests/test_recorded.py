@@ -324,6 +324,17 @@ class TestMessages:
             (KINDS.WENT_IDLE, message.stream_id, "42", "platform"),
         ]
 
+    def test_one_from_the_future_does_not_stop_the_counting(
+        self, opened: Opened, clock: FakeClock
+    ) -> None:
+        platform, _ = opened()
+        message = Messages(platform.create_live_stream(42).stream_id, clock)
+        assert platform.record_event(message(EventKind.LIVE, "e1", seconds=86_400.0))
+        clock.sleep(301.0)
+
+        assert platform.record_event(message(EventKind.IDLE, "e2"))
+        assert [one[0] for one in told(platform)[1:]] == [KINDS.WENT_LIVE, KINDS.WENT_IDLE]
+
     def test_one_that_tells_of_the_end_ends_the_entry(
         self, opened: Opened, clock: FakeClock
     ) -> None:

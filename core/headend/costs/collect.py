@@ -168,8 +168,10 @@ def _detailed(
     begun = [one.started_at for one in sessions if one.started_at is not None]
     if not begun:
         return sessions
-    usage = ledger.read_usage(min(begun), max(begun).replace(microsecond=0) + timedelta(seconds=1))
-    known = {one.session_id for one in usage.sessions if one.ref == ref and one.height is not None}
+    kept = ledger.sessions(
+        ref.provider, ref.account, ref.stream_id, min(begun), max(begun) + timedelta(seconds=1)
+    )
+    known = {one.session_id for one in kept if one.height is not None}
     return [
         one
         if one.encoder is not None or one.session_id in known

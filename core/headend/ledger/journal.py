@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -153,25 +154,34 @@ def follow(
 
     None is missed: a number that can be read means that all lower ones can be, since whoever
     writes an event has the counter locked until it can be read.  A database's own sequence would
-    not do, as it gives numbers out before they are written.
+    not do, as it gives numbers out before they are written.  What comes is given also where it
+    occurred before `since`: a message of a platform may be late.
 
     Args:
         ledger: where they are.
         clock: waits between two looks.
         after: only those with a higher number.
-        since: only those that occurred then or later.
+        since: of those that are there, only those that occurred then or later.
         kinds: only those of these kinds.
         provider: only those about this provider.
     """
-    while True:
-        found = ledger.events(
-            after=after, since=since, kinds=kinds, provider=provider, limit=_AT_ONCE
-        )
+    look = partial(ledger.events, kinds=kinds, provider=provider, limit=_AT_ONCE)
+    there = ledger.last_number()
+    while since is not None and after < there:
+        found = [one for one in look(after=after, since=since) if one.number <= there]
         yield from found
-        if found:
-            after = found[-1].number
-        if len(found) < _AT_ONCE:
-            clock.sleep(_LOOK)
+        after = found[-1].number if len(found) == _AT_ONCE else there
+    while True:
+        newest = ledger.last_number()
+        if newest > after:
+            found = look(after=after)
+            yield from found
+            if len(found) == _AT_ONCE:
+                after = found[-1].number
+                continue
+            # What does not fit is not looked at again.
+            after = max(newest, *(one.number for one in found[-1:]))
+        clock.sleep(_LOOK)
 
 
 def name_of_this_process() -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from headend.ledger.entry import NewEntry
     from headend.ledger.journal import NewEvent
-    from headend.ledger.usage import LastSeen, Sample, UsageData
+    from headend.ledger.usage import LastSeen, Sample, SessionSpan, UsageData
     from headend.models import Recording, Session
 
 
@@ -261,6 +261,11 @@ class MemoryLedger:
             ]
         return found[:limit]
 
+    def last_number(self) -> int:
+        """Return the number of the newest event; 0 where there is none."""
+        with self._lock:
+            return len(self._events)
+
     def observe(self, seen: Observation, *, now: datetime) -> list[LedgerEvent]:
         """Keep what was seen of a live stream, and add up what lies since it was seen before."""
         with self._lock:
@@ -297,6 +302,13 @@ class MemoryLedger:
         sessions, ref = [*sessions], StreamRef(provider, account, stream_id)
         with self._lock:
             self._usage.record_sessions(ref, sessions, now=now)
+
+    def sessions(
+        self, provider: str, account: str, stream_id: str, since: datetime, until: datetime
+    ) -> list[SessionSpan]:
+        """Return what is kept of a live stream's sessions that began in a period, by time."""
+        with self._lock:
+            return self._usage.sessions(StreamRef(provider, account, stream_id), since, until)
 
     def record_recordings(
         self,

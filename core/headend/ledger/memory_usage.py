@@ -121,6 +121,12 @@ class MemoryUsage:
         stream.sessions.update({one.session_id: one for one in changed})
         stream.sessions_as_of = now
 
+    def sessions(self, ref: StreamRef, since: datetime, until: datetime) -> list[SessionSpan]:
+        """Return the sessions of a live stream that began in a period, by time."""
+        stream = self._streams.get(ref) or _Stream(ref)
+        found = [one for one in stream.sessions.values() if since <= one.started_at < until]
+        return sorted(found, key=lambda one: (one.started_at, one.session_id))
+
     def record_recordings(
         self, ref: StreamRef, recordings: Iterable[Recording], *, now: datetime, is_all: bool
     ) -> list[str]:

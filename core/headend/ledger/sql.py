@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from headend.ledger.deliveries import Delivery
     from headend.ledger.entry import NewEntry
     from headend.ledger.journal import LedgerEvent, NewEvent
-    from headend.ledger.usage import LastSeen, Sample, UsageData
+    from headend.ledger.usage import LastSeen, Sample, SessionSpan, UsageData
     from headend.models import Recording, Session
 
 _COLUMNS: Final = live_streams.c
@@ -304,6 +304,11 @@ class SqlLedger:
                 limit=limit,
             )
 
+    def last_number(self) -> int:
+        """Return the number of the newest event; 0 where there is none."""
+        with self._database.read() as connection:
+            return sql_journal.last_number(connection)
+
     def observe(self, seen: Observation, *, now: datetime) -> list[LedgerEvent]:
         """Keep what was seen of a live stream, and add up what lies since it was seen before."""
         with self._database.write(alone=[lock_of(seen.ref)]) as connection:
@@ -336,6 +341,14 @@ class SqlLedger:
         sessions, ref = [*sessions], StreamRef(provider, account, stream_id)
         with self._database.write(alone=[lock_of(ref)]) as connection:
             sql_listing.record_sessions(connection, ref, sessions, now=now)
+
+    def sessions(
+        self, provider: str, account: str, stream_id: str, since: datetime, until: datetime
+    ) -> list[SessionSpan]:
+        """Return what is kept of a live stream's sessions that began in a period, by time."""
+        ref = StreamRef(provider, account, stream_id)
+        with self._database.read() as connection:
+            return sql_listing.sessions(connection, ref, since, until)
 
     def record_recordings(
         self,

@@ -32,6 +32,12 @@ def has_event(connection: Connection, key: str) -> bool:
     return connection.execute(_IS_THERE, {"of": key}).first() is not None
 
 
+def last_number(connection: Connection) -> int:
+    """Return the number of the newest event; 0 where there is none."""
+    found: int = connection.execute(_COUNTED).scalar_one()
+    return found
+
+
 def append(connection: Connection, new: NewEvent, *, now: datetime) -> LedgerEvent | None:
     """Write an event and return it as it is in the journal; `None` if its key is there already.
 
@@ -47,7 +53,7 @@ def append(connection: Connection, new: NewEvent, *, now: datetime) -> LedgerEve
     # Another process may have written it while this one waited for the counter.
     if has_event(connection, new.key):
         return None
-    event = LedgerEvent.of(new, number=connection.execute(_COUNTED).scalar_one(), now=now)
+    event = LedgerEvent.of(new, number=last_number(connection), now=now)
     connection.execute(_ADD, asdict(event, recurse=False) | {"kind": event.kind.value})
     return event
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from headend.ledger.journal import LedgerEvent
-    from headend.ledger.usage import RecordingSpan
+    from headend.ledger.usage import RecordingSpan, SessionSpan
     from headend.models import Recording, Session
 
 _STREAMS: Final = schema.observed.c
@@ -60,6 +60,22 @@ def record_sessions(
             key = {"observed_id": identity, "session_id": one.session_id}
             connection.execute(insert(schema.sessions), values | key)
     connection.execute(_CHANGE, {"of": identity, "sessions_as_of": now})
+
+
+def sessions(
+    connection: Connection, ref: StreamRef, since: datetime, until: datetime
+) -> list[SessionSpan]:
+    """Return the sessions of a live stream that began in a period, by time."""
+    row = find(connection, ref)
+    if row is None:
+        return []
+    query = select(schema.sessions).where(
+        _SESSIONS.observed_id == row.id,
+        _SESSIONS.started_at >= since,
+        _SESSIONS.started_at < until,
+    )
+    found = [to_session(one, ref) for one in connection.execute(query)]
+    return sorted(found, key=lambda one: (one.started_at, one.session_id))
 
 
 def record_recordings(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headend.ledger.deliveries import Delivery
     from headend.ledger.entry import Entry, EntryState, NewEntry
     from headend.ledger.journal import LedgerEvent, LedgerEventKind, NewEvent
-    from headend.ledger.usage import LastSeen, Observation, Sample, UsageData
+    from headend.ledger.usage import LastSeen, Observation, Sample, SessionSpan, UsageData
     from headend.models import Recording, Session
 
 OFF: Final = "none"
@@ -219,6 +219,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def last_number(self) -> int:
+        """Return the number of the newest event; 0 where there is none."""
+        ...
+
     def observe(self, seen: Observation, *, now: datetime) -> list[LedgerEvent]:
         """Keep what was seen of a live stream, and return what it made known: it went live or idle.
 
@@ -255,6 +259,12 @@ class Ledger(Protocol):
         analytics were asked for at the same time, this comes before `observe`, which spreads what
         was watched over the sessions.
         """
+        ...
+
+    def sessions(
+        self, provider: str, account: str, stream_id: str, since: datetime, until: datetime
+    ) -> list[SessionSpan]:
+        """Return what is kept of a live stream's sessions that began in a period, by time."""
         ...
 
     def record_recordings(

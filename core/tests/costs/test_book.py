@@ -200,6 +200,8 @@ def test_an_estimate_needs_neither_ledger_nor_platform(tmp_path: Path, clock: Fa
         assert (eu.is_default, str(eu.total)) == (True, "1.26 USD")
         with pytest.raises(ConfigurationError):
             which.costs()
+    with pytest.raises(ValueError, match="minutes must be 0, or from 0"):
+        which.estimate(minutes=Decimal("1e40"), viewers=1)
     for wrong in ({"minutes": -1, "viewers": 1}, {"minutes": 1, "viewers": float("nan")}):
         with pytest.raises(ValueError, match="must be a number from 0"):
             which.estimate(**wrong)
@@ -289,6 +291,8 @@ class TestUpdate:
 
         monkeypatch.setattr(acme.AcmeProvider, "get_session", get_session)
         which = book()
+        # What other live streams used is nothing that asking about one need read.
+        monkeypatch.setattr(which.ledger, "read_usage", None)
         which.update(platform)
         which.update(platform)
 

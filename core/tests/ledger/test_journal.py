@@ -257,13 +257,31 @@ class TestReading:
         assert [next(followed).key, next(followed).key] == ["before2", "later"]
         assert clock.seconds >= 2.0
 
+    def test_who_follows_from_a_moment_on_is_told_late_what_is_told_late(
+        self, ledger: Ledger, clock: FakeClock
+    ) -> None:
+        def occurred(key: str, minutes: int) -> NewEvent:
+            return evolve(event(key), occurred_at=NOON + timedelta(minutes=minutes))
+
+        for key, minutes in (("old", -9), ("new", 1), ("older", -10)):
+            ledger.append(occurred(key, minutes), now=NOON)
+        clock.at(2.0, lambda: ledger.append(occurred("late", -5), now=NOON))
+        followed = follow(ledger, clock=clock, since=NOON)
+
+        assert [next(followed).key, next(followed).key] == ["new", "late"]
+
+    @pytest.mark.parametrize("since", [None, NOON])
     def test_following_takes_no_more_than_it_can_hold(
-        self, ledger: Ledger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+        self,
+        ledger: Ledger,
+        clock: FakeClock,
+        monkeypatch: pytest.MonkeyPatch,
+        since: datetime | None,
     ) -> None:
         monkeypatch.setattr("headend.ledger.journal._AT_ONCE", 2)
         for n in range(5):
             ledger.append(event(f"k{n}"), now=NOON)
-        followed = follow(ledger, clock=clock)
+        followed = follow(ledger, clock=clock, since=since)
 
         assert [next(followed).key for _ in range(5)] == [f"k{n}" for n in range(5)]
         assert clock.naps == []

@@ -214,8 +214,9 @@ def test_whatever_happens_they_know_the_same(ledgers: list[Ledger], steps: list[
                 of_this(ledger.last_seen()),
                 of_this(ledger.last_seen(since=START + timedelta(seconds=300))),
                 [
-                    ledger.samples(provider, "a", one, BORDERS[0], BORDERS[-1])
+                    kept(provider, "a", one, BORDERS[0], BORDERS[-1])
                     for one in ("s1", "s2")
+                    for kept in (ledger.samples, ledger.sessions)
                 ],
                 [
                     (

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from headend.clock import Clock
+    from headend.costs.collect import Collected
     from headend.ledger import Ledger
     from headend.platform import StreamingPlatform
     from headend.watch.keeping import Keeper
@@ -388,23 +389,23 @@ class Poll:
             due = heapq.heappop(self._due)
             ref = self.ref(due.stream_id)
             try:
-                self._keeper.do(partial(self._record, ref, is_over=due.is_over))
+                kept = self._keeper.do(partial(self._record, ref, is_over=due.is_over))
             except _OUTAGES:
                 self._ask_in(RETRY, due.stream_id, is_over=due.is_over)
                 raise
             except PlatformError as error:
                 _log.warning("%s: what the platform counted is not known: %s", ref.stream_id, error)
-            if self._keeper.problem:
-                # What was told could not be kept, and nobody else may ask for it.
-                self._ask_in(RETRY, due.stream_id, is_over=due.is_over)
+            else:
+                # What could not be kept, nobody else may ask for.
+                if kept is None:
+                    self._ask_in(RETRY, due.stream_id, is_over=due.is_over)
 
-    def _record(self, ref: StreamRef, ledger: Ledger, *, is_over: bool) -> None:
+    def _record(self, ref: StreamRef, ledger: Ledger, *, is_over: bool) -> Collected | int:
         if not is_over:
-            collect_sessions(self.platform, ledger, self._clock, ref)
-        else:
-            seen = self._streams.get(ref.stream_id)
-            channel_id = None if seen is None else seen.stream.channel_id
-            collect_one(self.platform, ledger, self._clock, ref, channel_id)
+            return collect_sessions(self.platform, ledger, self._clock, ref)
+        seen = self._streams.get(ref.stream_id)
+        channel_id = None if seen is None else seen.stream.channel_id
+        return collect_one(self.platform, ledger, self._clock, ref, channel_id)
 
 
 def _age(stream: LiveStream, now: datetime) -> timedelta:

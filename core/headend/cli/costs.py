@@ -187,6 +187,7 @@ def status_command(*, as_json: bool) -> None:
                     "by_provider": {name: costs.of(name) for name in providers},
                     "budgets": budgets,
                     "unpriced": costs.unpriced,
+                    "unrecorded": costs.unrecorded,
                 }
             )
         else:
@@ -212,6 +213,8 @@ def check_that_it_is_kept(book: CostBook) -> None:
 def _show_status(
     month: Month, costs: Costs, budgets: Sequence[BudgetStatus], expected: Money
 ) -> None:
+    from headend.costs import words
+
     providers = sorted({line.provider for line in costs.lines})
     print_table(
         ("month", "provider", "spent"),
@@ -235,6 +238,11 @@ def _show_status(
         click.echo(
             f"{len(costs.unpriced)} things were used whose cost is not known; "
             "`headend costs report` names them."
+        )
+    if costs.unrecorded:
+        click.echo(
+            f"{words.unrecorded(len(costs.unrecorded))}; `headend watch` looks, and "
+            "`headend costs update` asks the platform."
         )
 
 

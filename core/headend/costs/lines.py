@@ -109,6 +109,8 @@ class Costs:
         currency: of all lines.
         lines: by day, provider, live stream and price.
         unpriced: what is in no line although it was used.
+        unrecorded: live streams of which something happened in the month and nothing that they
+            used is recorded: they were never live, or nobody looked.
         uncounted: prices of the providers in use that are not in the lines, since headend cannot
             count what they are for; each as the provider's name and the price.
     """
@@ -116,6 +118,7 @@ class Costs:
     currency: str
     lines: tuple[CostLine, ...] = field(default=(), repr=False)
     unpriced: tuple[Unpriced, ...] = ()
+    unrecorded: tuple[StreamRef, ...] = ()
     uncounted: tuple[tuple[str, Price], ...] = ()
 
     @property
@@ -171,6 +174,11 @@ def compute_lines(data: UsageData, month: Period, prices: PriceBook) -> Costs:
         currency=prices.currency,
         lines=found.lines(),
         unpriced=tuple(dict.fromkeys(found.unpriced)),
+        unrecorded=tuple(
+            ref
+            for ref, facts in sorted(data.streams.items())
+            if ref not in used and not facts.is_recorded and prices.may_bill(ref.provider)
+        ),
         uncounted=tuple(
             (name, listed.price)
             for name in sorted(providers & set(prices.lists))

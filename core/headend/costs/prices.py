@@ -178,6 +178,11 @@ class PriceBook:
             assumed.append(narrowed)
         return Applied(listed=listed, assumed=tuple(assumed))
 
+    def may_bill(self, provider: str) -> bool:
+        """Tell whether use of a provider costs something, or nobody knows."""
+        counted = self.lists[provider].counted if provider in self.lists else ()
+        return not counted or any(one.price.amount for one in counted)
+
     def cost(self, price: Price, metered: Decimal) -> tuple[Decimal, Money]:
         """Return how many units something is, and what it costs in the currency of the report.
 

@@ -185,6 +185,8 @@ class MonthlyReport:
         notes: what is estimated, and what is measured, and why; each reason once.  What is free
             is left out.
         unpriced: what was used and has no price or no figure.  It is in no amount.
+        unrecorded: live streams of which something happened in the month and nothing that they
+            used is recorded: they were never live, or nobody looked.
         uncounted: prices that may be on the bill and are in no amount, since headend cannot count
             what they are for; each with the provider's name.
         lines: everything, item by item.
@@ -203,6 +205,7 @@ class MonthlyReport:
     prices: tuple[PriceUsed, ...]
     notes: tuple[Note, ...]
     unpriced: tuple[Unpriced, ...]
+    unrecorded: tuple[StreamRef, ...]
     uncounted: tuple[tuple[str, Price], ...]
     lines: tuple[CostLine, ...] = field(repr=False)
 
@@ -273,6 +276,7 @@ class _Builder:
             prices=self._prices(),
             notes=self._notes(),
             unpriced=self._costs.unpriced,
+            unrecorded=self._costs.unrecorded,
             uncounted=self._costs.uncounted,
             lines=self._costs.lines,
         )

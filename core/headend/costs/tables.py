@@ -295,6 +295,7 @@ def _marks(*, verified: bool, own: bool) -> str:
 def headline(report: MonthlyReport) -> Sequence[tuple[str, str]]:
     """Return the figures that come first."""
     total = report.cost.total
+    not_known = words.unrecorded(len(report.unrecorded)) if report.unrecorded else None
     until = "complete" if report.is_complete else words.moment(report.generated_at, report.month)
     return [
         ("month", f"{report.month} ({report.month.zone})"),
@@ -307,6 +308,7 @@ def headline(report: MonthlyReport) -> Sequence[tuple[str, str]]:
         ("viewer hours", words.hours(report.usage.viewer_seconds)),
         ("pushed", _size(words.gigabytes(report.usage.ingest_bytes))),
         ("delivered", _size(words.gigabytes(report.usage.delivered_bytes))),
+        *([("not known", not_known)] if not_known else ()),
     ]
 
 

@@ -87,6 +87,12 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
+def unrecorded(live_streams: int) -> str:
+    """Tell of how many live streams nothing is recorded, and what that means."""
+    many = "1 live stream" if live_streams == 1 else f"{live_streams:,} live streams"
+    return f"nothing is recorded of {many}: never live, or nobody looked"
+
+
 def percent(share: Decimal) -> str:
     """Write a share of 1: ``82 %``."""
     return f"{number(EXACT.multiply(share, Decimal(100)), 0)} %"

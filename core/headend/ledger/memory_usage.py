@@ -212,6 +212,7 @@ class MemoryUsage:
             name=stream.last.name if stream.last else None,
             sessions_as_of=stream.sessions_as_of,
             recordings_as_of=stream.recordings_as_of,
+            seen_at=stream.last.at if stream.last else None,
         )
 
     def _prune(self, before: datetime) -> None:

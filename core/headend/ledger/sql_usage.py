@@ -165,6 +165,7 @@ def _facts_of(
             name=None if look is None else look.name,
             sessions_as_of=None if look is None else look.sessions_as_of,
             recordings_as_of=None if look is None else look.recordings_as_of,
+            seen_at=None if look is None else look.at,
         )
 
 

@@ -196,6 +196,7 @@ class StreamFacts:
         ended_at: when it was found to be gone; `None` while it is there, or where it is not known.
         sessions_as_of: when the platform was last asked for its sessions; `None`: never.
         recordings_as_of: when the platform was last asked for its recordings; `None`: never.
+        seen_at: when it was last observed, live or after that; `None`: never.
     """
 
     ref: StreamRef
@@ -206,6 +207,13 @@ class StreamFacts:
     ended_at: datetime | None = field(default=None, converter=_utc_or_none)
     sessions_as_of: datetime | None = field(default=None, converter=_utc_or_none)
     recordings_as_of: datetime | None = field(default=None, converter=_utc_or_none)
+    seen_at: datetime | None = field(default=None, converter=_utc_or_none)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether anything is recorded of what it did."""
+        known = (self.seen_at, self.sessions_as_of, self.recordings_as_of)
+        return any(one is not None for one in known)
 
     @classmethod
     def of(
@@ -217,6 +225,7 @@ class StreamFacts:
         name: str | None,
         sessions_as_of: datetime | None,
         recordings_as_of: datetime | None,
+        seen_at: datetime | None,
     ) -> StreamFacts:
         """Put together what is known.
 
@@ -227,6 +236,7 @@ class StreamFacts:
             name: for people, as it was seen.
             sessions_as_of: when the platform was last asked for its sessions.
             recordings_as_of: when the platform was last asked for its recordings.
+            seen_at: when it was last observed.
         """
         has_ended = entry is not None and entry.state is EntryState.ENDED
         return cls(
@@ -238,6 +248,7 @@ class StreamFacts:
             ended_at=entry.changed_at if entry and has_ended else None,
             sessions_as_of=sessions_as_of,
             recordings_as_of=recordings_as_of,
+            seen_at=seen_at,
         )
 
 

@@ -842,3 +842,18 @@ def test_watch_time_is_the_platforms_else_what_was_counted_else_unknown(
 )
 def test_a_duration_is_told_in_words(seconds: str, words: str) -> None:
     assert in_words(Decimal(seconds)) == words
+
+
+def test_what_nobody_recorded_is_not_taken_for_nothing() -> None:
+    """At a provider that costs nothing it makes no difference."""
+    known = [
+        facts(StreamRef("flat", "4711", "seen"), seen_at=moment("2026-11-02 12:00")),
+        facts(StreamRef("flat", "4711", "asked"), sessions_as_of=moment("2026-11-02 12:00")),
+        facts(StreamRef("flat", "4711", "listed"), recordings_as_of=moment("2026-11-02 12:00")),
+        facts(StreamRef("flat", "4711", "used")),
+    ]
+    unknown = [facts(FLAT), facts(StreamRef("not installed", "4711", "live-9"))]
+    used = slot(known[-1].ref, "2026-11-02 12:00", live_seconds=900.0, viewer_seconds=0.0)
+    data = usage(used, facts=[*known, *unknown, facts(HOME)])
+
+    assert compute_lines(data, NOVEMBER, BOOK).unrecorded == tuple(one.ref for one in unknown)

@@ -683,6 +683,16 @@ def test_days_to_come_are_no_rows_and_stay_on_the_charts() -> None:
     assert len(report.by_day) == 30
 
 
+def test_nothing_recorded_is_told_beside_the_total() -> None:
+    report = report_of(unrecorded=tuple(StreamRef("acme", "4711", one) for one in ("s1", "s2")))
+    words = "othing is recorded of 2 live streams: never live, or nobody looked"
+
+    assert dict(headline(report))["not known"] == f"n{words}"
+    assert f"N{words}." in render_html(report)
+    assert "Nothing in this month cost anything that is known" in render_html(report)
+    assert "not known" not in dict(headline(report_of()))
+
+
 def test_the_tables_name_what_is_not_in_the_amounts() -> None:
     ref = StreamRef("acme", "4711", "s9")
     report = report_of(

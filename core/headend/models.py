@@ -243,6 +243,8 @@ class StreamAnalytics:
         current_bitrate: what the encoder sends now, in bits per second.
         peak_viewers: the highest viewer count.
         total_watch_time: seconds watched by all viewers together.
+        watch_time_since: since when that is counted, where it begins anew with each session;
+            `None` where it is of all sessions together.
         unknown: for each figure that is `None`, the reason, by the figure's name.
     """
 
@@ -252,6 +254,7 @@ class StreamAnalytics:
     current_bitrate: int | None = field(default=None, validator=_not_negative)
     peak_viewers: int | None = field(default=None, validator=_not_negative)
     total_watch_time: float | None = field(default=None, validator=_not_negative)
+    watch_time_since: datetime | None = field(default=None, converter=_utc)
     unknown: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
 
     def __attrs_post_init__(self) -> None:

@@ -126,6 +126,7 @@ def collect_one(
             current_bitrate=analytics.current_bitrate,
             peak_viewers=analytics.peak_viewers,
             total_watch_time=analytics.total_watch_time,
+            watch_time_since=analytics.watch_time_since,
         ),
         now=clock.now(),
     )

@@ -86,6 +86,8 @@ class Observation:
         peak_viewers: the platform's own highest viewer count.
         total_watch_time: the platform's own seconds watched by all viewers together, of the live
             stream or of its latest session.
+        watch_time_since: since when that counts, such as the beginning of its latest session;
+            `None` where it is of the live stream, or nobody told.
         caused_by: who is told in the journal to have caused a change of the state.
         message_id: the id of the platform's message that told it; one that has changed the state
             before does not do so again.
@@ -102,6 +104,7 @@ class Observation:
     current_bitrate: int | None = field(default=None, converter=_at_most)
     peak_viewers: int | None = field(default=None, converter=_at_most)
     total_watch_time: float | None = None
+    watch_time_since: datetime | None = field(default=None, converter=_utc_or_none)
     caused_by: str = field(default=BY_PLATFORM, converter=to_clean_text)
     message_id: str | None = field(default=None, validator=_optional_text)
 

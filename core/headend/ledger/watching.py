@@ -186,10 +186,13 @@ def _add_watched(
     slots: _Slots, before: LastSeen, seen: Observation, total: float, known: Known
 ) -> float:
     """Add what the platform's watch time grew by, and return from where it grows next."""
-    earlier = before.total_watch_time
+    earlier, begun = before.total_watch_time, seen.watch_time_since
     if earlier is None:
         # It came late, or the live stream was made here and nobody looked until now.
-        since, growth = before.live_since or known.created_at(), total
+        since, growth = begun or before.live_since or known.created_at(), total
+    elif begun is not None and before.watched_at is not None and begun > before.watched_at:
+        # However much it is: what was told before was of another session.
+        since, growth = begun, total
     elif total >= earlier:
         since, growth = before.watched_at, total - earlier
     elif total * _NEW_COUNT < earlier:

@@ -365,6 +365,7 @@ class Poll:
                 current_bitrate=None if figures is None else figures.current_bitrate,
                 peak_viewers=None if figures is None else figures.peak_viewers,
                 total_watch_time=None if figures is None else figures.total_watch_time,
+                watch_time_since=None if figures is None else figures.watch_time_since,
             )
         )
         if one.is_on and name not in self._begun:

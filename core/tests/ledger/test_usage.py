@@ -462,6 +462,29 @@ class TestWatchTime:
 
         assert whole(used(ledger)).watch_seconds == 107.0
 
+    @pytest.mark.parametrize("second", [500.0, 1000.0, 9000.0])
+    def test_each_session_counts_whole_where_nobody_looked_in_between(
+        self, ledger: Ledger, second: float
+    ) -> None:
+        """Such as where the platform is asked once a day, of a broadcast every day."""
+        for day, total in enumerate([800.0, second]):
+            begun = after(86_400 * day)
+            for hours in (2, 3):
+                watch(
+                    ledger,
+                    seen(
+                        86_400 * day + 3600 * hours,
+                        IDLE,
+                        total_watch_time=total,
+                        watch_time_since=begun,
+                    ),
+                )
+
+        found = used(ledger)
+        assert whole(found).watch_seconds == pytest.approx(800.0 + second)
+        days = [one for one in found if one.start < after(86_400 - 900)]
+        assert whole(days).watch_seconds == pytest.approx(800.0)
+
     def test_a_correction_takes_nothing_away_and_adds_nothing_twice(self, ledger: Ledger) -> None:
         for n, figure in enumerate([0.0, 100.0, 98.0, 99.0, 103.0]):
             watch(ledger, seen(10 * n, total_watch_time=figure))

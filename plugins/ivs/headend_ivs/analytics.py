@@ -92,6 +92,7 @@ class Figures:
     current_bitrate: int | str = _NOT_LIVE
     peak_viewers: int | str = _NO_SESSION
     total_watch_time: float | str = _NO_SESSION
+    since: datetime | None = None
 
 
 ONLY_ALONE: Final = Figures(peak_viewers=_ASK_ALONE, total_watch_time=_ASK_ALONE)
@@ -130,6 +131,7 @@ def summary(
         current_bitrate=_number_of(figures.current_bitrate),
         peak_viewers=_number_of(peak),
         total_watch_time=_number_of(figures.total_watch_time),
+        watch_time_since=figures.since,
         unknown={name: why for name, why in known.items() if isinstance(why, str)},
     )
 
@@ -178,6 +180,7 @@ class Metrics:
                 current_bitrate=bitrates.get(one.channel, _NOT_LIVE),
                 peak_viewers=sessions[one.channel][0],
                 total_watch_time=sessions[one.channel][1],
+                since=one.started_at,
             )
             for one in broadcasts
         }

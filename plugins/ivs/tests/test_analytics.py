@@ -98,6 +98,8 @@ def test_figures_are_those_of_the_present_session_alone(provider, made, live, si
     assert (found.viewer_count, found.peak_viewers) == (2, 2)
     assert found.total_watch_time == pytest.approx(2 * 240, abs=125)
     assert found.unknown == {}
+    (latest, _) = provider.list_sessions(made.stream_id)
+    assert found.watch_time_since == latest.started_at
 
 
 # -- what is known when ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is known of a platform beside its API: limits, quotas, prices, permissions, latencies.
+"""What is known of a platform beside its API: limits, quotas, encoders, prices, permissions, more.
 
 A provider gives them as data, each with its source and the date on which the source said so::
 
@@ -151,6 +151,11 @@ def _is_term(name: object, fitting: object) -> bool:
     )
 
 
+def _codecs(_fact: object, attribute: Attribute[tuple[str, ...]], value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"{attribute.name} must be a tuple of names of codecs, not {value!r}")
+
+
 def _operations(_fact: object, attribute: Attribute[tuple[str, ...]], value: object) -> None:
     if not (
         isinstance(value, tuple)
@@ -171,15 +176,6 @@ class _Fact:
     note: str = field(default="", validator=validators.instance_of(str))
 
 
-class Bound(StrEnum):
-    """What a quota bounds, where headend itself goes by it."""
-
-    INGEST_BITRATE_LEAST = "least ingest bitrate"
-    """Bits per second that an encoder must send, sound and picture together."""
-    INGEST_BITRATE_MOST = "most ingest bitrate"
-    """Bits per second that an encoder may send, sound and picture together."""
-
-
 @frozen(kw_only=True)
 class Quota(_Fact):
     """How much of something a platform allows.
@@ -192,19 +188,74 @@ class Quota(_Fact):
         as_of: the date on which it said so, such as ``"2026-11-22"``.
         verified: `False` where this is not the platform's own word.
         note: what else one should know, in words.
-        bounds: what `headend costs estimate` takes it for, or `None` where it is told only.
-        terms: for which live streams it holds, as in `Price`.
-        up_to_height: pixels; of several that hold, the one with the lowest height applies that is
-            not below the picture's.
     """
 
     value: float | None = field(validator=_amount)
     unit: str = field(validator=_words)
-    bounds: Bound | None = field(
-        default=None, validator=validators.optional(validators.instance_of(Bound))
-    )
+
+
+@frozen(kw_only=True)
+class EncoderLimits(_Fact):
+    """What an encoder may send to a live stream, or is advised to.
+
+    ::
+
+        EncoderLimits(
+            name="type BASIC, up to 480p",
+            terms={"type": "BASIC"},
+            up_to_height=480,
+            video_codecs=("H.264",),
+            audio_codecs=("AAC",),
+            max_bitrate=1_500_000,
+            source="https://acme.example/encoders",
+            as_of="2026-11-22",
+        )
+
+    All that fit a live stream hold together.  Where several differ in nothing but `up_to_height`,
+    in terms and in whether they are enforced, one of them holds: the lowest that holds the
+    picture, or the highest where none does.
+
+    Attributes:
+        name: what they are for; no other encoder limits of the provider have it.
+        source: where the platform says so.
+        as_of: the date on which it said so, such as ``"2026-11-22"``.
+        verified: `False` where this is not the platform's own word.
+        note: what else one should know, in words.
+        enforced: whether the platform cuts such an encoder off, or never plays what it sends;
+            `False` for what it only advises.
+        terms: for which live streams they hold, as in `Price`.
+        up_to_height: pixels: they hold for pictures up to that height, or `None` for all.
+        video_codecs: those that are taken, such as ``"H.264"``; empty where nothing is said.
+        audio_codecs: those that are taken, such as ``"AAC"``; empty where nothing is said.
+        min_bitrate: bits per second of video and audio together, at least.
+        max_bitrate: bits per second of video and audio together, at most.
+        max_width: pixels of a picture that lies; one that stands may be as high.
+        max_height: pixels of a picture that lies; one that stands may be as wide.
+        max_frame_rate: frames per second.
+        min_keyframe_interval: seconds from key frame to key frame, at least.
+        max_keyframe_interval: seconds from key frame to key frame, at most.
+    """
+
+    enforced: bool = field(default=True, validator=validators.instance_of(bool))
     terms: Terms = field(factory=dict, converter=_terms, validator=_fitting)
     up_to_height: int | None = field(default=None, validator=_height)
+    video_codecs: tuple[str, ...] = field(default=(), validator=_codecs)
+    audio_codecs: tuple[str, ...] = field(default=(), validator=_codecs)
+    min_bitrate: float | None = field(default=None, validator=validators.optional(_size))
+    max_bitrate: float | None = field(default=None, validator=validators.optional(_size))
+    max_width: int | None = field(default=None, validator=_height)
+    max_height: int | None = field(default=None, validator=_height)
+    max_frame_rate: float | None = field(default=None, validator=validators.optional(_size))
+    min_keyframe_interval: float | None = field(default=None, validator=validators.optional(_size))
+    max_keyframe_interval: float | None = field(default=None, validator=validators.optional(_size))
+
+    def __attrs_post_init__(self) -> None:
+        for what in ("bitrate", "keyframe_interval"):
+            low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if low is not None and high is not None and low > high:
+                raise ValueError(
+                    f"encoder limits {self.name}: min_{what} is {low}, above max_{what}, {high}"
+                )
 
 
 class Meter(StrEnum):
@@ -259,8 +310,8 @@ class Price(_Fact):
         unit_size: how many seconds or bytes of the meter are one unit: 60 where `unit` is a minute.
         terms: the options of creation on which it depends, each with the value that fits, or a
             tuple of such values; the texts are those of `headend create --option`.  An option
-            that is named by any price is kept in the ledger with each live stream, so that it
-            must be no secret.
+            that is named by any price, or by limits of encoders, is kept in the ledger with each
+            live stream, so that it must be no secret.
         up_to_height: pixels: it holds for pictures up to that height, or `None` for all.
     """
 
@@ -330,6 +381,7 @@ class Facts:
     Attributes:
         limits: how often the platform lets itself be asked; each needs `source` and `as_of`.
         quotas: how much of something it allows.
+        encoders: what encoders may send.
         prices: what it costs.
         permissions: what a credential must be allowed to do.
         latencies: how far viewers are behind the encoder.
@@ -337,6 +389,7 @@ class Facts:
 
     limits: tuple[RateLimit, ...] = field(default=(), validator=_each(RateLimit))
     quotas: tuple[Quota, ...] = field(default=(), validator=_each(Quota))
+    encoders: tuple[EncoderLimits, ...] = field(default=(), validator=_each(EncoderLimits))
     prices: tuple[Price, ...] = field(default=(), validator=_each(Price))
     permissions: tuple[Permission, ...] = field(default=(), validator=_each(Permission))
     latencies: tuple[Latency, ...] = field(default=(), validator=_each(Latency))

@@ -201,13 +201,13 @@ def _guard(
 
 
 def _terms(registry: Registry, spec: ProviderSpec, options: object) -> Mapping[str, str]:
-    """Return what the ledger keeps of options, so that the live stream can be priced later."""
+    """Return what the ledger keeps of options: those on which prices or encoders depend."""
     from headend.costs.prices import terms_of
 
     try:
-        return terms_of(registry.facts(spec).prices, options)
+        return terms_of(registry.facts(spec), options)
     except PluginError as error:
-        # A price list that cannot be read is no reason to create nothing.
+        # Facts that cannot be read are no reason to create nothing.
         _log.warning("the options on which prices depend are not recorded: %s", error)
         return {}
 

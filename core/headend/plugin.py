@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         UnsupportedError as UnsupportedError,
     )
     from headend.facts import (
-        Bound as Bound,
+        EncoderLimits as EncoderLimits,
         Facts as Facts,
         Latency as Latency,
         Meter as Meter,
@@ -160,7 +160,7 @@ else:
                 "UnsupportedError",
             ),
             "headend.facts": (
-                "Bound",
+                "EncoderLimits",
                 "Facts",
                 "Latency",
                 "Meter",

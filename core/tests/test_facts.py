@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from headend.calls import RateLimit
-from headend.facts import Facts, Latency, Permission, Price, Quota
+from headend.facts import EncoderLimits, Facts, Latency, Permission, Price, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CITED = {"source": "https://acme.example", "as_of": "2026-11-22"}
 GOOD: dict[type, dict[str, object]] = {
     Quota: {"name": "live streams", "value": 5, "unit": "live streams"},
+    EncoderLimits: {"name": "all", "video_codecs": ("H.264",), "max_bitrate": 14_000_000},
     Price: {"name": "storage", "amount": Decimal(5), "per": 1000, "unit": "minute stored"},
     Permission: {"name": "Live: Edit", "needed_for": ("create_live_stream",)},
     Latency: {"name": "HLS", "low": 8.5, "high": 12.0},
@@ -76,6 +77,12 @@ def test_any_day_can_be_a_date(day: object) -> None:
         (Quota, {"value": True}, "value must be"),
         (Quota, {"value": "5"}, "value must be"),
         (Quota, {"unit": ""}, "unit must be a text"),
+        (EncoderLimits, {"max_bitrate": 0}, "max_bitrate must be a number above 0"),
+        (EncoderLimits, {"min_bitrate": 2e7}, "all: min_bitrate is 20000000.0, above max_bitrate"),
+        (EncoderLimits, {"max_height": 0.5}, "max_height must be a number of pixels"),
+        (EncoderLimits, {"video_codecs": "H.264"}, "video_codecs must be a tuple of names"),
+        (EncoderLimits, {"audio_codecs": ("",)}, "audio_codecs must be a tuple of names"),
+        (EncoderLimits, {"terms": {"type": ()}}, "terms must name options of creation"),
         (Price, {"amount": 0.1}, "amount must be a Decimal"),
         (Price, {"amount": Decimal(-1)}, "amount must be a Decimal from 0"),
         (Price, {"amount": Decimal("NaN")}, "amount must be"),

@@ -94,7 +94,7 @@ def test_the_guides_facts_are_shown(run: Run) -> None:
     shown = " ".join(run("providers", "acme").out.split())
 
     assert "live streams 1,000 of one account [1]" in shown
-    assert "HLS 8 to 12 s measured once, from Europe [4] unverified" in shown
+    assert "HLS 8 to 12 s measured once, from Europe [5] unverified" in shown
 
 
 @pytest.mark.usefixtures("acme")

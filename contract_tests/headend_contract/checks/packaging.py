@@ -190,9 +190,10 @@ def describes_itself(case: Case) -> None:
     "What a provider tells of its platform can be relied on",
     level=Level.CORE,
     offline=True,
-    rule="Each limit, quota, price, permission and latency has a name of its own among its kind "
-    "and a date that is not to come, permissions name operations of headend or of the provider, "
-    "and what prices and quotas depend on are options of the provider, with values that it takes.",
+    rule="Each limit, quota, limit of encoders, price, permission and latency has a name of its "
+    "own among its kind and a date that is not to come, permissions name operations of headend or "
+    "of the provider, and what prices and limits of encoders depend on are options of the "
+    "provider, with values that it takes.",
     why="Costs and alarms are computed from them, and people ask for permissions by them.",
     hint="Give each its own name, the day on which you read the source, the operation's name "
     "as StreamingPlatform has it, and in terms the options as `headend create --option` takes "
@@ -221,7 +222,7 @@ def tells_sound_facts(case: Case) -> None:
                 "operation",
             )
     depending = [(one.name, one.terms) for one in facts.prices]
-    depending += [(one.name, one.terms) for one in facts.quotas]
+    depending += [(one.name, one.terms) for one in facts.encoders]
     for fact, terms in depending:
         for name, values in terms.items():
             for value in values:
@@ -232,7 +233,7 @@ def tells_sound_facts(case: Case) -> None:
                 )
 
 
-_FACTS: Final = ("limits", "quotas", "prices", "permissions", "latencies")
+_FACTS: Final = ("limits", "quotas", "encoders", "prices", "permissions", "latencies")
 
 
 def _wrong_option(options: type | None, name: str, value: str) -> str | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from headend.cli.output import print_fields, print_table
+from headend.encoding import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from headend.facts import Facts, Latency, Permission, Price, Quota
+    from headend.facts import EncoderLimits, Facts, Latency, Permission, Price, Quota
 
 _T = TypeVar("_T")
 
@@ -50,7 +51,7 @@ def print_facts(facts: Facts) -> None:
     """Print all that is known, in tables, and where it is from."""
     sources = _Sources()
 
-    def cite(fact: Quota | Price | Permission | Latency) -> str:
+    def cite(fact: Quota | EncoderLimits | Price | Permission | Latency) -> str:
         return sources.cite(fact.source, fact.as_of, verified=fact.verified)
 
     _section(
@@ -71,6 +72,18 @@ def print_facts(facts: Facts) -> None:
             one.name,
             "not documented" if one.value is None else _number(one.value),
             one.unit,
+            one.note,
+            cite(one),
+        ),
+    )
+    _section(
+        ("encoders", "for", "may send", "else", "note", "source"),
+        facts.encoders,
+        lambda one: (
+            one.name,
+            _for(one),
+            "; ".join(allowed(one)),
+            "it is cut off" if one.enforced else "advice only",
             one.note,
             cite(one),
         ),
@@ -108,6 +121,13 @@ def _section(
         print_table(
             [columns[place] for place in used], [[cells[place] for place in used] for cells in rows]
         )
+
+
+def _for(limits: EncoderLimits) -> str:
+    words = [f"{name} {' or '.join(values)}" for name, values in limits.terms.items()]
+    if limits.up_to_height is not None:
+        words.append(f"pictures up to {limits.up_to_height}p")
+    return ", ".join(words)
 
 
 def _number(value: float) -> str:

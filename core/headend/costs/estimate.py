@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from headend.costs.money import EXACT, Money, exact
+from headend.costs.money import EXACT, Money
 from headend.costs.prices import Applied, NoPrice
-from headend.facts import Bound, Meter, Price
+from headend.encoding import problems
+from headend.facts import Meter, Price
 from headend.presets import EncodingPreset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from headend.costs.prices import PriceBook, PriceList
-    from headend.facts import Quota
 
 _SECONDS: Final = Decimal(60)
 _BITS: Final = Decimal(8)
@@ -47,7 +47,7 @@ class Estimate:
 
     Attributes:
         provider: its name.
-        terms: the options of creation on which its prices depend, as they are for this estimate.
+        terms: the options of creation on which something depends, as they are for this estimate.
         is_default: whether a live stream has these options where nobody gives others.
         items: what costs.
         total: of all items, or `None` where it is not known or cannot be.
@@ -117,7 +117,8 @@ class Broadcast:
 def estimate(prices: PriceBook, broadcast: Broadcast) -> list[Estimate]:
     """Return what a broadcast would cost on every installed provider, by name.
 
-    Where prices depend on options there is an estimate for each choice, the default one first.
+    Where prices, or what encoders may send, depend on options, there is an estimate for each
+    choice, the default one first.
     """
     return [
         _estimate(prices, price_list, terms, broadcast)
@@ -127,10 +128,12 @@ def estimate(prices: PriceBook, broadcast: Broadcast) -> list[Estimate]:
 
 
 def _choices(price_list: PriceList) -> Iterator[dict[str, str]]:
-    """Return every choice of the options on which prices depend, the defaults first."""
+    """Return every choice of the options on which something depends, the defaults first."""
     values: dict[str, dict[str, None]] = {}
-    for listed in price_list.counted:
-        for name, fitting in listed.price.terms.items():
+    depending = [listed.price.terms for listed in price_list.counted]
+    depending += [limits.terms for limits in price_list.encoders]
+    for terms in depending:
+        for name, fitting in terms.items():
             default = price_list.defaults.get(name)
             known = values.setdefault(name, {} if default is None else {default: None})
             known.update(dict.fromkeys(fitting))
@@ -154,9 +157,10 @@ def _estimate(
             delivered_bytes=broadcast.delivered,
         )
 
-    refusal, notes = _bounds(price_list, terms, broadcast.preset)
-    if refusal:
-        return without(refusal)
+    wrong = problems(broadcast.preset, price_list.encoders, terms)
+    if refusals := [str(one) for one in wrong if one.fatal]:
+        return without(f"the preset {broadcast.preset.name} is refused: {'; '.join(refusals)}")
+    notes = [f"the preset {broadcast.preset.name}: {one}" for one in wrong]
     items = []
     for meter in Meter:
         metered = broadcast.metered(meter)
@@ -187,35 +191,3 @@ def _estimate(
         verified=all(one.price.verified for one in items),
         delivered_bytes=broadcast.delivered,
     )
-
-
-def _bounds(
-    price_list: PriceList, terms: Mapping[str, str], preset: EncodingPreset
-) -> tuple[str | None, list[str]]:
-    """Return why a platform would refuse such an encoder, and what else it wants."""
-    most = _bound(price_list, Bound.INGEST_BITRATE_MOST, terms, preset.height)
-    sent = f"the preset {preset.name} has {preset.bitrate:,}"
-    if most is not None and preset.bitrate > most:
-        return f"an encoder may send {most:,.0f} bits per second at most, and {sent}", []
-    least = _bound(price_list, Bound.INGEST_BITRATE_LEAST, terms, preset.height)
-    if least is not None and preset.bitrate < least:
-        return None, [f"an encoder is to send {least:,.0f} bits per second at least, and {sent}"]
-    return None, []
-
-
-def _bound(
-    price_list: PriceList, bound: Bound, terms: Mapping[str, str], height: int
-) -> Decimal | None:
-    def top(one: Quota) -> float:
-        return float("inf") if one.up_to_height is None else one.up_to_height
-
-    fitting = [
-        one
-        for one in price_list.quotas
-        if one.bounds is bound
-        and one.value is not None
-        and top(one) >= height
-        and all(terms.get(name) in values for name, values in one.terms.items())
-    ]
-    lowest = min(fitting, key=top, default=None)
-    return None if lowest is None or lowest.value is None else exact(lowest.value)

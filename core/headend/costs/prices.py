@@ -11,11 +11,11 @@ from attrs import evolve, field, fields, frozen, has
 
 from headend.costs.money import EXACT, Money, exact
 from headend.errors import ConfigurationError, PluginError
-from headend.facts import Facts, Meter, Price, Quota
+from headend.facts import EncoderLimits, Facts, Meter, Price
 from headend.settings import structure_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from datetime import date
 
     from attrs import AttrsInstance
@@ -24,19 +24,21 @@ if TYPE_CHECKING:
     from headend.discovery import Registry
 
 
-def terms_of(prices: Sequence[Price], options: object | None) -> dict[str, str]:
-    """Return the values of those options of creation on which some price depends.
+def terms_of(facts: Facts, options: object | None) -> dict[str, str]:
+    """Return the values of those options of creation on which a price or an encoder depends.
 
-    They are what the ledger keeps of a live stream, so that it can be priced when it is gone.
+    They are what the ledger keeps of a live stream, so that it can be priced when it is gone, and
+    an encoder be checked while it is there.
 
     Args:
-        prices: the provider's price list.
+        facts: what the provider tells of its platform.
         options: an object of the provider's options class, with its defaults; `None` where it
             has no such class.
     """
     if options is None or not has(type(options)):
         return {}
-    wanted = {name for price in prices for name in price.terms}
+    wanted = {name for price in facts.prices for name in price.terms}
+    wanted |= {name for limits in facts.encoders for name in limits.terms}
     return {
         one.name: _word(getattr(options, one.name))
         for one in fields(cast("type[AttrsInstance]", type(options)))
@@ -75,15 +77,15 @@ class PriceList:
     Attributes:
         provider: its name.
         prices: those in force, counted or not.
-        defaults: what the options on which prices depend are, where nobody gave them.
-        quotas: what the platform allows; an estimate goes by some of them.
+        defaults: what the options on which something depends are, where nobody gave them.
+        encoders: what encoders may send there.
         problem: why its prices are not known, in words, or `None` where they are.
     """
 
     provider: str
     prices: tuple[ListedPrice, ...] = ()
     defaults: Mapping[str, str] = field(factory=dict)
-    quotas: tuple[Quota, ...] = ()
+    encoders: tuple[EncoderLimits, ...] = ()
     problem: str | None = None
 
     @property
@@ -298,8 +300,8 @@ def _listed(registry: Registry, name: str) -> PriceList:
     return PriceList(
         provider=name,
         prices=tuple(ListedPrice(price=price) for price in facts.prices),
-        defaults=terms_of(facts.prices, defaults),
-        quotas=facts.quotas,
+        defaults=terms_of(facts, defaults),
+        encoders=facts.encoders,
         problem=problem,
     )
 

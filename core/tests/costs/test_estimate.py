@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from headend.costs.estimate import Broadcast, Estimate, estimate
 from headend.costs.prices import ListedPrice, PriceBook, PriceList
-from headend.facts import Bound, Meter, Price, Quota
+from headend.facts import EncoderLimits, Meter, Price
 from headend.presets import PRESETS
 
 CITED = {"source": "https://acme.example", "as_of": "2026-11-22"}
@@ -22,8 +22,8 @@ def price(name: str, amount: str, meter: Meter, **more: object) -> ListedPrice:
     return ListedPrice(price=Price(name=name, amount=Decimal(amount), meter=meter, **given_))  # type: ignore[arg-type]  # the keyword arguments above
 
 
-def bound(value: float, which: Bound = Bound.INGEST_BITRATE_MOST, **more: object) -> Quota:
-    return Quota(name=f"{value}", value=value, unit="bit/s", bounds=which, **CITED, **more)  # type: ignore[arg-type]  # as above
+def limits(**more: object) -> EncoderLimits:
+    return EncoderLimits(name=str(more), **CITED, **more)  # type: ignore[arg-type]  # as above
 
 
 BOOK = PriceBook(
@@ -36,7 +36,7 @@ BOOK = PriceBook(
                 price("ingest", "0", Meter.INGEST),
                 price("targets", "9", Meter.RESTREAM),
             ),
-            quotas=(bound(2_000_000, Bound.INGEST_BITRATE_LEAST),),
+            encoders=(limits(min_bitrate=2_000_000, enforced=False),),
         ),
         "hours": PriceList(
             provider="hours",
@@ -48,9 +48,9 @@ BOOK = PriceBook(
                 price("720", "0.07", Meter.WATCH, up_to_height=720, terms={"type": "FULL"}),
                 price("1080", "0.15", Meter.WATCH, up_to_height=1080, terms={"type": "FULL"}),
             ),
-            quotas=(
-                bound(1_500_000, terms={"type": "SMALL"}, up_to_height=480),
-                bound(3_500_000, terms={"type": "SMALL"}),
+            encoders=(
+                limits(max_bitrate=1_500_000, terms={"type": "SMALL"}, up_to_height=480),
+                limits(max_bitrate=3_500_000, terms={"type": "SMALL"}),
             ),
         ),
         "broken": PriceList(provider="broken", problem="it cannot be imported"),
@@ -76,6 +76,22 @@ def test_every_provider_is_there_and_every_choice_on_which_prices_depend_the_def
         ("hours", {"type": "SMALL"}, False),
         ("minutes", {}, True),
     ]
+
+
+def test_an_option_on_which_an_encoder_depends_and_no_price_is_a_choice_as_well() -> None:
+    home = PriceList(
+        provider="home",
+        defaults={"size": "S"},
+        prices=(price("line", "0.08", Meter.INGEST),),
+        encoders=(limits(terms={"size": "S"}, max_height=480),),
+    )
+    (one,) = found(prices=evolve(BOOK, lists={"home": home}))
+
+    assert (dict(one.terms), one.is_default, one.total) == ({"size": "S"}, True, None)
+    assert one.problem == (
+        "the preset 720p is refused: the picture is 1280 x 720 pixels, where a height of 480 is "
+        "taken at most: make it smaller"
+    )
 
 
 def test_the_total_is_the_sum_of_what_is_pushed_watched_and_recorded() -> None:
@@ -111,8 +127,7 @@ def test_the_picture_decides_the_tier_and_whether_an_encoder_is_taken_at_all(
         if rate is None:
             assert one.total is None
             assert one.problem is not None
-            assert "an encoder may send" in one.problem
-            assert f"the preset {preset} has" in one.problem
+            assert one.problem.startswith(f"the preset {preset} is refused: video and audio")
         else:
             assert one.cost_of(Meter.WATCH) is not None
             assert one.cost_of(Meter.WATCH).amount == Decimal(rate) * 375  # type: ignore[union-attr]  # as asserted
@@ -131,8 +146,8 @@ def test_an_encoder_that_sends_less_than_a_platform_wants_is_told() -> None:
     assert one.total is not None
     (note,) = one.notes
     assert note == (
-        "an encoder is to send 2,000,000 bits per second at least, and the preset 480p has "
-        "1,628,000"
+        "the preset 480p: video and audio together have 1,628,000 bits per second, where "
+        "2,000,000 are advised at least: set it to 2,000,000 or more"
     )
     assert named(found("720p"))["minutes", ""].notes == ()
     assert named(found("720p"))["hours", "FULL"].notes == ()

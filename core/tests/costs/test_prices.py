@@ -23,7 +23,7 @@ from headend.costs.prices import (
 from headend.costs.settings import load_cost_settings
 from headend.discovery import Registry
 from headend.errors import ConfigurationError
-from headend.facts import Facts, Meter, Price
+from headend.facts import EncoderLimits, Facts, Meter, Price
 from headend.settings import Configuration
 
 if TYPE_CHECKING:
@@ -64,18 +64,25 @@ class Options:
 
 class TestTerms:
     def test_only_options_on_which_a_price_depends_are_kept(self) -> None:
-        prices = [price("a", terms={"kind": "basic"}), price("b", terms={"record": "true"})]
+        prices = (price("a", terms={"kind": "basic"}), price("b", terms={"record": "true"}))
 
-        assert terms_of(prices, Options()) == {"kind": "full", "record": "false"}
-        assert terms_of([price("a")], Options()) == {}
-        assert terms_of(prices, None) == {}
+        assert terms_of(Facts(prices=prices), Options()) == {"kind": "full", "record": "false"}
+        assert terms_of(Facts(prices=(price("a"),)), Options()) == {}
+        assert terms_of(Facts(prices=prices), None) == {}
+
+    def test_so_are_those_on_which_it_depends_what_an_encoder_may_send(self) -> None:
+        limits = EncoderLimits(
+            name="a", terms={"kind": "basic"}, source="https://acme.example", as_of="2026-11-22"
+        )
+
+        assert terms_of(Facts(encoders=(limits,)), Options()) == {"kind": "full"}
 
     def test_a_value_is_what_a_person_writes_on_the_command_line(self) -> None:
         names = ("kind", "record", "regions", "label", "days")
-        prices = [price(name, terms={name: "x"}) for name in names]
+        prices = tuple(price(name, terms={name: "x"}) for name in names)
         options = Options(kind=Kind.BASIC, record=True)
 
-        assert terms_of(prices, options) == {
+        assert terms_of(Facts(prices=prices), options) == {
             "kind": "basic",
             "record": "true",
             "regions": "eu,us",

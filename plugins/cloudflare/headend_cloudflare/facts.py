@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Bound, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
+from headend.plugin import EncoderLimits, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 _READ: Final = "2026-11-22"
 _DOCS: Final = "https://developers.cloudflare.com"
@@ -90,39 +90,6 @@ QUOTAS: Final = (
         source=f"{_API} stream_live_input_metadata",
         as_of=_API_DATE,
         note="headend sends 8,192 bytes of channel id, name and metadata at most",
-    ),
-    Quota(
-        name="ingest bitrate, least",
-        value=2_000_000,
-        unit="bits per second, sound and picture",
-        bounds=Bound.INGEST_BITRATE_LEAST,
-        source=_START,
-        as_of=_READ,
-    ),
-    Quota(
-        name="ingest bitrate, most",
-        value=14_000_000,
-        unit="bits per second, sound and picture",
-        bounds=Bound.INGEST_BITRATE_MOST,
-        source=_START,
-        as_of=_READ,
-        note="less than 10,000,000 is advised",
-    ),
-    Quota(
-        name="key-frame interval, least",
-        value=2,
-        unit="seconds",
-        source=_START,
-        as_of=_READ,
-        note="closed groups of pictures only; 4 to 8 seconds are advised, for low latency 2 to 4",
-    ),
-    Quota(
-        name="key-frame interval, most",
-        value=10,
-        unit="seconds",
-        source=_START,
-        as_of=_READ,
-        note="an event tells of one that is out of range: ERR_GOP_OUT_OF_RANGE",
     ),
     Quota(
         name="recording, longest",
@@ -223,6 +190,34 @@ QUOTAS: Final = (
     ),
 )
 """How much of what the platform allows."""
+
+ENCODERS: Final = (
+    EncoderLimits(
+        name="what is taken by RTMPS",
+        video_codecs=("H.264",),
+        audio_codecs=("AAC",),
+        max_bitrate=14_000_000,
+        min_keyframe_interval=2,
+        max_keyframe_interval=10,
+        source=_START,
+        as_of=_READ,
+        note=(
+            "closed groups of pictures only; 4 to 8 seconds from key frame to key frame are "
+            "advised, for low latency 2 to 4; events tell of a wrong codec "
+            "(ERR_UNSUPPORTED_VIDEO_CODEC) and of a wrong interval (ERR_GOP_OUT_OF_RANGE)"
+        ),
+    ),
+    EncoderLimits(
+        name="what is advised",
+        enforced=False,
+        min_bitrate=2_000_000,
+        max_bitrate=10_000_000,
+        source=_START,
+        as_of=_READ,
+        note="constant bitrate; what becomes of an encoder that sends less is not documented",
+    ),
+)
+"""What encoders may send."""
 
 PRICES: Final = (
     Price(
@@ -387,6 +382,7 @@ LATENCIES: Final = (
 FACTS: Final = Facts(
     limits=(API_LIMIT, GRAPHQL_LIMIT),
     quotas=QUOTAS,
+    encoders=ENCODERS,
     prices=PRICES,
     permissions=PERMISSIONS,
     latencies=LATENCIES,

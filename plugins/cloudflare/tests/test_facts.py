@@ -7,17 +7,27 @@ from datetime import date
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+import attrs
 import pytest
 
+from headend.encoding import StreamShape, problems
 from headend.models import METRICS
-from headend.plugin import Bound, Meter, Provider
+from headend.plugin import Meter, Provider
+from headend.presets import PRESETS
 from headend.provider import PROTOCOLS
 from headend_cloudflare import wire
 from headend_cloudflare.facts import API_LIMIT, FACTS, GRAPHQL_LIMIT
 from headend_cloudflare.settings import MAX_RETENTION, MIN_RETENTION
 
 PUBLIC = {"developers.cloudflare.com", "blog.cloudflare.com", "github.com"}
-EVERYTHING = [*FACTS.limits, *FACTS.quotas, *FACTS.prices, *FACTS.permissions, *FACTS.latencies]
+EVERYTHING = [
+    *FACTS.limits,
+    *FACTS.quotas,
+    *FACTS.encoders,
+    *FACTS.prices,
+    *FACTS.permissions,
+    *FACTS.latencies,
+]
 QUOTAS = {one.name: one for one in FACTS.quotas}
 PRICES = {one.name: one for one in FACTS.prices}
 
@@ -38,7 +48,13 @@ def test_every_fact_has_a_public_source_and_the_day_on_which_it_said_so(fact: ob
 
 
 def test_only_what_somebody_else_than_the_platform_measured_is_not_verified():
-    for fact in (*FACTS.quotas, *FACTS.prices, *FACTS.permissions, *FACTS.latencies):
+    for fact in (
+        *FACTS.quotas,
+        *FACTS.encoders,
+        *FACTS.prices,
+        *FACTS.permissions,
+        *FACTS.latencies,
+    ):
         cloudflares = re.match(
             r"https://((developers|blog)\.cloudflare\.com/|github\.com/cloudflare/)", fact.source
         )
@@ -46,7 +62,7 @@ def test_only_what_somebody_else_than_the_platform_measured_is_not_verified():
 
 
 def test_names_are_not_used_twice():
-    for facts in (FACTS.quotas, FACTS.prices, FACTS.permissions, FACTS.latencies):
+    for facts in (FACTS.quotas, FACTS.encoders, FACTS.prices, FACTS.permissions, FACTS.latencies):
         names = [fact.name for fact in facts]
         assert len(names) == len(set(names))
 
@@ -82,10 +98,39 @@ def test_what_headend_counts_is_counted_in_minutes():
     assert not any(one.terms or one.up_to_height for one in PRICES.values())
 
 
-def test_an_encoder_has_a_least_and_a_most_bitrate_that_headend_goes_by():
-    bounds = {one.bounds: one.value for one in FACTS.quotas if one.bounds is not None}
+@pytest.mark.parametrize(("preset", "fields"), [("1080p", []), ("720p", []), ("480p", ["bitrate"])])
+def test_every_preset_is_taken_and_less_than_2_mbit_is_advised_against(
+    preset: str, fields: list[str]
+) -> None:
+    found = problems(PRESETS[preset], FACTS.encoders, {})
 
-    assert bounds == {Bound.INGEST_BITRATE_LEAST: 2e6, Bound.INGEST_BITRATE_MOST: 14e6}
+    assert [one.field for one in found if not one.fatal] == fields
+    assert not any(one.fatal for one in found)
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("bitrate", {"video_bitrate": 13_900_000}),
+        ("keyframe_interval", {"keyframe_interval": 1}),
+        ("keyframe_interval", {"keyframe_interval": 12}),
+    ],
+)
+def test_an_encoder_beyond_what_cloudflare_takes_is_refused(
+    field: str, change: dict[str, float]
+) -> None:
+    found = problems(attrs.evolve(PRESETS["720p"], **change), FACTS.encoders, {})
+
+    assert [(one.field, one.fatal) for one in found] == [(field, True)]
+
+
+def test_another_codec_than_h264_and_aac_is_refused() -> None:
+    shape = StreamShape(video_codec="hevc", width=1280, height=720, audio_codec="mp3")
+
+    assert {one.field for one in problems(shape, FACTS.encoders, {}) if one.fatal} == {
+        "video_codec",
+        "audio_codec",
+    }
 
 
 def test_there_are_no_free_minutes_and_no_documented_number_of_live_streams():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Bound, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
+from headend.plugin import EncoderLimits, Facts, Latency, Meter, Permission, Price, Quota, RateLimit
 
 REGIONS: Final = (
     "ap-northeast-1",
@@ -76,22 +76,6 @@ def _quota(name: str, value: float, unit: str, *, note: str = "", source: str = 
     return Quota(name=name, value=value, unit=unit, source=source, as_of=_AS_OF, note=note)
 
 
-def _ingest(
-    name: str, value: float, *types: str, up_to_height: int | None = None, note: str = ""
-) -> Quota:
-    return Quota(
-        name=f"ingest, {name}",
-        value=value,
-        unit="bits per second",
-        source=_QUOTAS,
-        as_of=_AS_OF,
-        note=note,
-        bounds=Bound.INGEST_BITRATE_MOST,
-        terms={"type": types},
-        up_to_height=up_to_height,
-    )
-
-
 _ADJUSTABLE: Final = "for each region; AWS raises it on request"
 
 _QUOTA_LIST: Final = (
@@ -122,12 +106,52 @@ _QUOTA_LIST: Final = (
         note="it is then cut off; the encoder may connect again",
         source=_STREAMING,
     ),
-    _ingest("type STANDARD", 8_500_000, "STANDARD", note="an encoder above it is disconnected"),
-    _ingest("types ADVANCED_SD and ADVANCED_HD", 8_500_000, "ADVANCED_SD", "ADVANCED_HD"),
-    _ingest("type BASIC, up to 480p", 1_500_000, "BASIC", up_to_height=480),
-    _ingest("type BASIC, above 480p", 3_500_000, "BASIC"),
     _quota("sessions are kept", 60, "days", source=f"{_GUIDE}/stream-health.html"),
     _quota("queries in one GetMetricData", 500, "queries", source=_CLOUDWATCH_API),
+)
+
+
+# -- encoders -------------------------------------------------------------------------------------
+
+
+def _taken(
+    name: str, max_bitrate: float, *types: str, up_to_height: int | None = None, note: str = ""
+) -> EncoderLimits:
+    return EncoderLimits(
+        name=name,
+        terms={"type": types},
+        up_to_height=up_to_height,
+        max_bitrate=max_bitrate,
+        max_width=1920,
+        max_height=1080,
+        source=_QUOTAS,
+        as_of=_AS_OF,
+        note=note,
+    )
+
+
+_ENCODER_LIST: Final = (
+    EncoderLimits(
+        name="all types",
+        video_codecs=("H.264",),
+        audio_codecs=("AAC",),
+        max_frame_rate=60,
+        source=_STREAMING,
+        as_of=_AS_OF,
+        note="sound alone is not taken",
+    ),
+    EncoderLimits(
+        name="all types, advice",
+        enforced=False,
+        max_keyframe_interval=5,
+        source=_STREAMING,
+        as_of=_AS_OF,
+        note="2 seconds, or 1 for the lowest latency",
+    ),
+    _taken("type STANDARD", 8_500_000, "STANDARD", note="15,000,000 bit/s with several tracks"),
+    _taken("types ADVANCED_SD and ADVANCED_HD", 8_500_000, "ADVANCED_SD", "ADVANCED_HD"),
+    _taken("type BASIC, up to 480p", 1_500_000, "BASIC", up_to_height=480),
+    _taken("type BASIC, above 480p", 3_500_000, "BASIC"),
 )
 
 
@@ -271,6 +295,7 @@ FACTS: Final = Facts(
         METRICS_LIMIT,
     ),
     quotas=_QUOTA_LIST,
+    encoders=_ENCODER_LIST,
     prices=_PRICE_LIST,
     permissions=_PERMISSION_LIST,
     latencies=(

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from headend.cli.main import headend
+from headend.encoding import StreamShape, problems
 from headend.platform import StreamingPlatform
-from headend.plugin import Bound, Meter, Operation
+from headend.plugin import Meter, Operation
+from headend.presets import PRESETS
 from headend_ivs import facts, headend_providers, operations
 from headend_ivs.facts import FACTS, REGIONS
 from headend_ivs.provider import IvsProvider
@@ -41,7 +43,9 @@ def test_the_regions_are_shown_with_their_source():
     assert f"{fact.as_of}  {fact.source}" in shown
 
 
-@pytest.mark.parametrize("kind", ["quotas", "prices", "permissions", "latencies", "limits"])
+@pytest.mark.parametrize(
+    "kind", ["quotas", "encoders", "prices", "permissions", "latencies", "limits"]
+)
 def test_every_fact_has_a_page_of_amazon_as_its_source(kind):
     found = getattr(FACTS, kind)
 
@@ -95,24 +99,69 @@ def test_viewers_of_an_advanced_type_pay_for_no_larger_picture_than_they_get():
     }
 
 
-@pytest.mark.parametrize(
-    ("kind", "height", "most"),
-    [("BASIC", 480, 1.5e6), ("BASIC", 481, 3.5e6), ("STANDARD", 1080, 8.5e6)],
-)
-def test_how_much_an_encoder_may_send_depends_on_type_and_height(kind, height, most):
-    bounds = [
-        one
-        for one in FACTS.quotas
-        if one.bounds is Bound.INGEST_BITRATE_MOST
-        and kind in one.terms["type"]
-        and (one.up_to_height or 9999) >= height
-    ]
+@pytest.mark.parametrize("kind", [kind.value for kind in ChannelType])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_type_decides_which_presets_are_taken(kind, preset):
+    found = problems(PRESETS[preset], FACTS.encoders, {"type": kind})
 
-    assert min(bounds, key=lambda one: one.up_to_height or 9999).value == most
+    cut_off = kind == "BASIC" and preset != "720p"
+    assert [(one.field, one.fatal) for one in found] == [("bitrate", True)] * cut_off
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "height", "most"),
+    [
+        ("BASIC", 854, 480, 1_500_000),
+        ("BASIC", 480, 854, 1_500_000),
+        ("BASIC", 856, 482, 3_500_000),
+        ("STANDARD", 1920, 1080, 8_500_000),
+        ("ADVANCED_SD", 1920, 1080, 8_500_000),
+        ("ADVANCED_HD", 1080, 1920, 8_500_000),
+    ],
+)
+def test_how_much_an_encoder_may_send_depends_on_type_and_height(kind, width, height, most):
+    def wrong(bitrate):
+        shape = StreamShape(video_codec="h264", width=width, height=height, video_bitrate=bitrate)
+        return [one.field for one in problems(shape, FACTS.encoders, {"type": kind}) if one.fatal]
+
+    assert wrong(most) == []
+    assert wrong(most + 1000) == ["bitrate"]
+
+
+def test_a_type_that_is_not_known_makes_a_warning_of_what_would_be_cut_off():
+    found = problems(PRESETS["1080p"], FACTS.encoders, {})
+
+    (one,) = found
+    assert not one.fatal
+    assert one.what.startswith("where type is BASIC, video and audio together have 5,128,000")
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        ({"width", "height"}, {"width": 2560, "height": 1440}),
+        ({"frame_rate"}, {"frame_rate": 61}),
+        ({"video_codec"}, {"video_codec": "av01.0.04M.08"}),
+        ({"audio_codec"}, {"audio_codec": "opus"}),
+    ],
+)
+def test_what_no_type_takes_is_refused(fields, change):
+    shape = {"video_codec": "avc1.64001f", "width": 1280, "height": 720, **change}
+    found = problems(StreamShape(**shape), FACTS.encoders, {"type": "STANDARD"})
+
+    assert {one.field for one in found if one.fatal} == fields
 
 
 def test_no_fact_is_there_twice():
-    for kind in (FACTS.quotas, FACTS.prices, FACTS.permissions, FACTS.latencies, FACTS.limits):
+    kinds = (
+        FACTS.quotas,
+        FACTS.encoders,
+        FACTS.prices,
+        FACTS.permissions,
+        FACTS.latencies,
+        FACTS.limits,
+    )
+    for kind in kinds:
         assert len({one.name for one in kind}) == len(kind)
 
 

@@ -5,13 +5,31 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headend.plugin import Facts, Meter, Price
+from headend.plugin import EncoderLimits, Facts, Meter, Price
 
 _SOURCE: Final = "headend_local: the server is a process on your own machine"
 _AS_OF: Final = "2026-11-22"
 _NOTE: Final = "what the machine and its line to the internet cost is not known here"
 
 FACTS: Final = Facts(
+    encoders=(
+        EncoderLimits(
+            name="what the server takes",
+            video_codecs=("H.264",),
+            audio_codecs=("AAC",),
+            source=_SOURCE,
+            as_of=_AS_OF,
+            note="any size and frame rate",
+        ),
+        EncoderLimits(
+            name="what is advised",
+            enforced=False,
+            max_keyframe_interval=4,
+            source=_SOURCE,
+            as_of=_AS_OF,
+            note="viewers wait for a key frame until they see the first picture",
+        ),
+    ),
     prices=(
         Price(
             name="ingest",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from headend.rtmp.flv import Tag
     from headend_local.state import LiveStreamRecord
 
-_LONGEST_GOOD_KEY_FRAME_INTERVAL: Final = 4.0
+LONGEST_GOOD_KEY_FRAME_INTERVAL: Final = 4.0
 """Seconds; players wait for a key frame, so with more they start late and lie far behind."""
 
 MAX_MEMORY: Final = 256 * 1024**2
@@ -338,7 +338,7 @@ class RunningLiveStream:
     def warnings(self) -> list[str]:
         """What the person at the encoder should mend, in words."""
         interval = None if self.packager is None else self.packager.key_frame_interval
-        if self.encoder is None or interval is None or interval <= _LONGEST_GOOD_KEY_FRAME_INTERVAL:
+        if self.encoder is None or interval is None or interval <= LONGEST_GOOD_KEY_FRAME_INTERVAL:
             return []
         late = f"key frames come {interval:.1f} s apart, so players start late and play far behind"
         return [f"{late}; set the keyframe interval to 2 s in the encoder"]

@@ -8,8 +8,8 @@ A plugin's settings are a frozen attrs class; each field names its environment v
         timeout: float = field(default=30.0, metadata=setting("ACME_TIMEOUT", "Seconds."))
 
 The optional file that ``HEADEND_CONFIG`` names has a table ``[headend]`` for the settings of
-headend itself, one ``[providers.<name>]`` for each provider, and ``[costs]`` for costs and budgets,
-with the fields' names as keys.
+headend itself, one ``[providers.<name>]`` for each provider, ``[costs]`` for costs and budgets, and
+one ``[presets.<name>]`` for each preset of the host's own, with the fields' names as keys.
 The environment overrides the file, and arguments override both.  A value that is empty counts
 as missing, wherever it stands.
 """
@@ -546,6 +546,11 @@ class Configuration:
         return _table(self.tables, "costs")
 
     @property
+    def presets_table(self) -> Mapping[str, object]:
+        """The file's tables of presets by name; `headend.presets` makes presets of them."""
+        return _table(self.tables, "presets")
+
+    @property
     def has_budgets(self) -> bool:
         """Whether budgets are set; what they are, `headend.costs.settings` finds out."""
         return not (
@@ -566,7 +571,7 @@ def _table(tables: Mapping[str, object], name: str, *, path: str = "") -> Mappin
     return found
 
 
-_TABLES: Final = ("headend", "providers", "costs")
+_TABLES: Final = ("headend", "providers", "costs", "presets")
 
 
 def _read_file(path: str) -> Mapping[str, object]:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from headend.cli.output import json_option, print_json, print_table, provider_option
+from headend.cli.output import (
+    json_option,
+    preset_option,
+    print_json,
+    print_table,
+    provider_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +76,7 @@ def costs_command() -> None:
 @costs_command.command("estimate")
 @click.option("--minutes", type=_Number(), required=True, help="How long the broadcast is.")
 @click.option("--viewers", type=_Number(), required=True, help="How many watch on average.")
-@click.option("--preset", "encoding", default="720p", help="What the encoder sends; default 720p.")
+@preset_option
 @click.option(
     "--recorded/--not-recorded",
     default=True,

@@ -17,6 +17,8 @@ from headend.secret import MASK, Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from headend.presets import EncodingPreset
+
 _Function = TypeVar("_Function", bound="Callable[..., object]")
 
 _UNLIMITED: Final = 1_000_000
@@ -132,3 +134,32 @@ def json_option(function: _Function) -> _Function:
 def show_key_option(function: _Function) -> _Function:
     """Add ``--show-key`` to a command."""
     return click.option("--show-key", is_flag=True, help="Show the stream key.")(function)
+
+
+def preset_option(function: _Function) -> _Function:
+    """Add ``--preset`` to a command, which gets a name; `chosen_preset` finds it."""
+    from headend.presets import DEFAULT_PRESET
+
+    return click.option(
+        "--preset",
+        "encoding",
+        metavar="NAME",
+        default=DEFAULT_PRESET,
+        show_default=True,
+        help="What the encoder sends: 1080p, 720p, 480p, or a preset of your settings.",
+    )(function)
+
+
+def chosen_preset(name: str) -> EncodingPreset:
+    """Return the preset that a person has named.
+
+    Raises:
+        UsageError: there is none.
+        ConfigurationError: the host's own presets are wrong.
+    """
+    from headend.presets import find_preset
+
+    try:
+        return find_preset(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

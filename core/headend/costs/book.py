@@ -25,7 +25,7 @@ from headend.discovery import Registry
 from headend.errors import ConfigurationError
 from headend.ledger import DeferredLedger, open_host_ledger
 from headend.observers import load_observers
-from headend.presets import DEFAULT_PRESET, preset
+from headend.presets import DEFAULT_PRESET, find_preset
 from headend.settings import Configuration
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class CostBook:
             clock: tells the present.
             observers: what is told of budget alerts.
         """
+        self._configuration = configuration
         self._clock = clock
         self._is_owner = ledger is None
         self._ledger = ledger or DeferredLedger(
@@ -272,16 +273,17 @@ class CostBook:
         Args:
             minutes: how long it is.
             viewers: how many watch on average.
-            encoding: the name of the preset that the encoder uses.
+            encoding: the name of the preset that the encoder uses: headend's or your own.
             recorded: whether it is recorded, where that costs, and kept for a month.
 
         Raises:
             ValueError: there is no such preset, or a number is less than 0.
+            ConfigurationError: the host's own presets are wrong.
         """
         broadcast = Broadcast(
             minutes=_positive(minutes, "minutes"),
             viewers=_positive(viewers, "viewers"),
-            preset=preset(encoding),
+            preset=find_preset(encoding, self._configuration),
             recorded=recorded,
         )
         return estimate(self.prices, broadcast)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from headend.cli.ending import ended_by_signals
-from headend.cli.output import json_option, print_json
-from headend.presets import DEFAULT_PRESET, PRESETS
+from headend.cli.output import chosen_preset, json_option, preset_option, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     import headend
+    from headend.presets import EncodingPreset
     from headend.push import HlsViewer, MediaSource, Push
 
 _PLAYABLE_WITHIN: Final = 30.0
@@ -35,17 +35,10 @@ _REFRESH: Final = 0.5
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Push this video file, over and over, instead of the test picture.",
 )
-@click.option(
-    "--preset",
-    "preset_name",
-    type=click.Choice(list(PRESETS)),
-    default=DEFAULT_PRESET,
-    show_default=True,
-    help="How the video is encoded.",
-)
+@preset_option
 @json_option
 def demo_command(
-    seconds: float | None, source: Path | None, preset_name: str, *, as_json: bool
+    seconds: float | None, source: Path | None, encoding: str, *, as_json: bool
 ) -> None:
     """Run the whole job on this machine: push, play, measure, end.
 
@@ -56,12 +49,13 @@ def demo_command(
     """
     from rich.console import Console
 
-    # The demo needs no settings, so those of a host must not disturb it or its server.
+    preset = chosen_preset(encoding)
+    # The demo needs no other settings, so those of a host must not disturb it or its server.
     for variable in [name for name in os.environ if name.startswith("HEADEND_")]:
         del os.environ[variable]
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     with ended_by_signals(), _media_errors_told(), ExitStack() as stack:
-        demo = _Demo(stack, console, source, preset_name)
+        demo = _Demo(stack, console, source, preset)
         demo.start()
         # The one way out of a demo without --seconds; what it made is removed all the same.
         with suppress(KeyboardInterrupt):
@@ -79,12 +73,12 @@ def demo_command(
 
 class _Demo:
     def __init__(
-        self, stack: ExitStack, console: Console, source: Path | None, preset_name: str
+        self, stack: ExitStack, console: Console, source: Path | None, preset: EncodingPreset
     ) -> None:
         self._stack = stack
         self._console = console
         self._source = source
-        self._preset = PRESETS[preset_name]
+        self._preset = preset
         self._seconds_to_playable: float | None = None
         self._platform: headend.StreamingPlatform
         self._credentials: headend.StreamCredentials

@@ -138,6 +138,7 @@ class AsyncStreamingPlatform:
     get_live_stream = _in_thread(StreamingPlatform.get_live_stream)
     list_live_streams = _in_thread_each(StreamingPlatform.list_live_streams)
     get_credentials = _in_thread(StreamingPlatform.get_credentials)
+    check_encoding = _in_thread(StreamingPlatform.check_encoding)
     get_playback_url = _in_thread(StreamingPlatform.get_playback_url)
     get_analytics = _in_thread(StreamingPlatform.get_analytics)
     get_analytics_many = _in_thread(StreamingPlatform.get_analytics_many)

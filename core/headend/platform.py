@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from itertools import count
 from random import SystemRandom
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar, 
 from headend.calls import Calls, Pacers, process_pacers
 from headend.clock import SystemClock
 from headend.discovery import Registry
+from headend.encoding import problems
 from headend.errors import (
     ConfigurationError,
     ConflictError,
     HeadendError,
     InvalidRequestError,
+    LedgerError,
     PermissionDeniedError,
     PlatformError,
     PlatformTimeoutError,
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
 
     from headend.clock import Clock
     from headend.costs.guard import BudgetGuard
+    from headend.encoding import EncodingProblem, StreamShape
+    from headend.facts import EncoderLimits
     from headend.models import (
         EndResult,
         Health,
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
         StreamCredentials,
     )
     from headend.observers import Observers
+    from headend.presets import EncodingPreset
     from headend.provider import Provider
     from headend.reconcile import Finding
     from headend.spec import ProviderSpec
@@ -182,6 +187,7 @@ def open(  # noqa: A001  # headend.open reads like the builtin, and is meant to
         clock=clock,
         random=random,
         terms=partial(_terms, registry, spec),
+        encoders=partial(_encoders, registry, spec),
         budgets=_guard(configuration, ledger, clock, watching),
     )
 
@@ -210,6 +216,16 @@ def _terms(registry: Registry, spec: ProviderSpec, options: object) -> Mapping[s
         # Facts that cannot be read are no reason to create nothing.
         _log.warning("the options on which prices depend are not recorded: %s", error)
         return {}
+
+
+def _encoders(registry: Registry, spec: ProviderSpec) -> Sequence[EncoderLimits]:
+    """Return what encoders may send, as far as the provider tells."""
+    try:
+        return registry.facts(spec).encoders
+    except PluginError as error:
+        # Facts that cannot be read are no reason to send nothing.
+        _log.warning("what encoders may send is not known: %s", error)
+        return ()
 
 
 @contextmanager
@@ -293,6 +309,7 @@ class StreamingPlatform:
         random: Random,
         on_ledger_failure: OnLedgerFailure = OnLedgerFailure.REFUSE_CREATE,
         terms: Callable[[object], Mapping[str, str]] = no_terms,
+        encoders: Callable[[], Sequence[EncoderLimits]] = tuple,
         budgets: BudgetGuard | None = None,
     ) -> None:
         self._spec = spec
@@ -314,6 +331,7 @@ class StreamingPlatform:
                 always if budgets is None else partial(budgets.refuse_if_exceeded, spec.name)
             ),
         )
+        self._encoders = encoders
         self._budgets = budgets
         self._needs_ledger = on_ledger_failure is OnLedgerFailure.REFUSE_ALL
         self._clock = clock
@@ -449,6 +467,29 @@ class StreamingPlatform:
     def get_credentials(self, stream_id: str) -> StreamCredentials:
         """Return what `create_live_stream` returned, with the key as it is now."""
         return self._open_provider().get_credentials(self._id(stream_id, "get_credentials"))
+
+    def check_encoding(
+        self, stream_id: str, encoding: EncodingPreset | StreamShape
+    ) -> list[EncodingProblem]:
+        """Return why an encoder would be cut off, or is advised to send something else.
+
+        The platform is not asked: what it takes is in the provider's facts, and how the live
+        stream was created in the ledger.  Where that is not known, what would be cut off then is
+        advice that says so.
+
+        Args:
+            stream_id: the live stream to which it is to be sent.
+            encoding: a preset, or what a file has that is to be sent as it is.
+        """
+        stream_id = self._id(stream_id, "check_encoding")
+        provider, limits = self._open_provider(), self._encoders()
+        terms: Mapping[str, str] = {}
+        if any(one.terms for one in limits):
+            # Neither a ledger nor an account that cannot be asked keeps anybody from sending.
+            with suppress(ConfigurationError, LedgerError, PlatformError):
+                entry = self._ledger.get().find(self.provider, provider.account, stream_id)
+                terms = {} if entry is None else entry.terms
+        return problems(encoding, limits, terms)
 
     @_named
     def get_playback_url(self, stream_id: str) -> str:

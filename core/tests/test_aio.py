@@ -25,6 +25,7 @@ from headend.errors import (
 from headend.models import EventKind, StreamEvent, StreamState
 from headend.platform import StreamingPlatform
 from headend.playback import Hindrance
+from headend.presets import PRESETS
 from headend.secret import Secret
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ ARGUMENTS: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
     "create_live_stream": ((42,), {"name": "news", "options": {"record": "yes"}}),
     "get_analytics_many": ((["live-1"],), {}),
     "check_health": ((), {}),
+    "check_encoding": (("live-1", PRESETS["720p"]), {}),
     "locate_ledger": ((), {}),
     "is_healthy": ((), {}),
     "list_live_streams": ((), {}),

@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "create": ["42"],
     "list": [],
     "show": ["live-1"],
+    "encoder": ["live-1", "--for", "obs"],
     "end": ["live-1"],
     "analytics": ["live-1"],
     "rotate-key": ["live-1"],

@@ -29,6 +29,7 @@ from headend.errors import (
 )
 from headend.models import EndOutcome, StreamState
 from headend.platform import StreamingPlatform
+from headend.presets import PRESETS
 from headend.provider import PROTOCOLS, RotatesKeys
 from headend.secret import Secret
 from headend.spec import Capability
@@ -534,6 +535,7 @@ class TestArguments:
             if "stream_id" in inspect.signature(method).parameters
         }
         more: dict[str, dict[str, object]] = {
+            "check_encoding": {"encoding": PRESETS["720p"]},
             "create_playback_token": {"expires_in": 1},
             "create_simulcast_target": {"server_url": "rtmp://x/y", "stream_key": Secret("k")},
             "delete_simulcast_target": {"target_id": "t"},

@@ -77,13 +77,13 @@ def print_facts(facts: Facts) -> None:
         ),
     )
     _section(
-        ("encoders", "for", "may send", "else", "note", "source"),
+        ("encoders", "for", "may send", "beyond that", "note", "source"),
         facts.encoders,
         lambda one: (
             one.name,
             _for(one),
             "; ".join(allowed(one)),
-            "it is cut off" if one.enforced else "advice only",
+            "cut off" if one.enforced else "advised against",
             one.note,
             cite(one),
         ),

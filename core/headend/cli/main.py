@@ -23,6 +23,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "create": ("headend.cli.live_streams:create_command", "Create a live stream."),
     "list": ("headend.cli.live_streams:list_command", "List all live streams."),
     "show": ("headend.cli.live_streams:show_command", "Show one live stream as it is now."),
+    "encoder": (
+        "headend.cli.encoder:encoder_command",
+        "Show what to type into an encoder.",
+    ),
     "end": ("headend.cli.live_streams:end_command", "End a live stream for good."),
     "analytics": ("headend.cli.live_streams:analytics_command", "Show viewers and bitrate."),
     "orphans": (

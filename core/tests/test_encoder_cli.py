@@ -150,6 +150,14 @@ def test_a_preset_that_would_be_cut_off_is_refused_with_the_reason_and_what_fits
     assert run("encoder", create("eu"), "--for", "obs", "--preset", "1080p").code == 0
 
 
+def test_nothing_is_sent_that_would_be_cut_off(create: Callable[..., str], run: Run) -> None:
+    refused = run("push", create("us"), "test", "--preset", "1080p", "--duration", "1")
+
+    assert refused.code == 4
+    assert "the preset 1080p would be cut off" in refused.err
+    assert "presets that fit: 720p, 480p" in refused.err
+
+
 @pytest.mark.parametrize("ledger", ["none", "sqlite:////dev/null/ledger.sqlite3"])
 def test_where_nobody_knows_how_it_was_created_what_would_be_cut_off_is_a_warning(
     ledger: str, create: Callable[..., str], run: Run, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 from attrs import frozen
@@ -83,7 +83,7 @@ def encoder_command(
         credentials = platform.get_credentials(stream_id)
         problems = platform.check_encoding(stream_id, preset)
         if any(one.fatal for one in problems):
-            _refuse(platform, stream_id, preset, problems)
+            refuse_unfit(platform, stream_id, preset, problems)
         name = platform.provider
     typed = obs_settings(credentials, preset) if software == "obs" else []
     command = None if typed else ffmpeg_command(preset, _target(credentials, show_key=show_key))
@@ -133,12 +133,17 @@ def _show(typed: Sequence[Typed], hidden: str, *, show_key: bool) -> None:
         )
 
 
-def _refuse(
+def refuse_unfit(
     platform: StreamingPlatform,
     stream_id: str,
     preset: EncodingPreset,
     problems: Sequence[EncodingProblem],
-) -> None:
+) -> NoReturn:
+    """Refuse a preset that would be cut off, and name those that would not.
+
+    Raises:
+        InvalidRequestError: always.
+    """
     from headend.errors import InvalidRequestError
     from headend.presets import load_presets
     from headend.settings import Configuration

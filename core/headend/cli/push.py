@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from headend.cli.ending import ended_by_signals
-from headend.cli.output import to_json
-from headend.presets import DEFAULT_PRESET, preset as preset_of
+from headend.cli.output import chosen_preset, preset_option, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,24 +23,6 @@ if TYPE_CHECKING:
     from headend.push import Relay, RelayEvent, RelayStats, Target
 
 _EVERY: Final = 1.0
-
-
-class _Preset(click.ParamType["EncodingPreset"]):
-    """The name of a preset."""
-
-    name = "NAME"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> EncodingPreset:
-        from headend.presets import EncodingPreset
-
-        if isinstance(value, EncodingPreset):
-            return value
-        try:
-            return preset_of(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _Also(click.ParamType[tuple[str, str]]):
@@ -64,13 +45,7 @@ class _Also(click.ParamType[tuple[str, str]]):
 @click.command("push")
 @click.argument("stream_id")
 @click.argument("source")
-@click.option(
-    "--preset",
-    type=_Preset(),
-    default=DEFAULT_PRESET,
-    show_default=True,
-    help="How the video is encoded: 1080p, 720p or 480p.",
-)
+@preset_option
 @click.option("--copy", "copy", is_flag=True, help="Send the source as it is, or not at all.")
 @click.option("--transcode", is_flag=True, help="Encode anew even what fits the preset.")
 @click.option("--loop", is_flag=True, help="Begin again at the end, until ended.")
@@ -93,7 +68,7 @@ class _Also(click.ParamType[tuple[str, str]]):
 def push_command(
     stream_id: str,
     source: str,
-    preset: EncodingPreset,
+    encoding: str,
     duration: float | None,
     also: tuple[tuple[str, str], ...],
     provider: str | None,
@@ -116,6 +91,7 @@ def push_command(
         raise click.UsageError("--copy and --transcode exclude each other")
     from rich.console import Console
 
+    preset = chosen_preset(encoding)
     console = Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False)
     shown = _Lines() if as_json else _Talk(console)
     events: queue.SimpleQueue[RelayEvent] = queue.SimpleQueue()
@@ -123,7 +99,7 @@ def push_command(
         from headend.push import Relay, open_source
 
         opened = open_source(source, loop=loop)
-        targets = _targets(provider, stream_id, also)
+        targets = _targets(provider, stream_id, also, None if copy else preset)
         try:
             relay = Relay(
                 opened,
@@ -174,14 +150,25 @@ def _run(relay: Relay, events: queue.SimpleQueue[RelayEvent], shown: _Shown) -> 
 
 
 def _targets(
-    provider: str | None, stream_id: str, also: tuple[tuple[str, str], ...]
+    provider: str | None,
+    stream_id: str,
+    also: tuple[tuple[str, str], ...],
+    preset: EncodingPreset | None,
 ) -> list[Target]:
+    """Look up where it goes, unless a preset would be cut off there."""
+    from headend.cli.encoder import refuse_unfit
     from headend.cli.waiting import open_platform
     from headend.push import Target
 
     found = []
     for name, one in [(provider, stream_id), *also]:
         with open_platform(name) as platform:
+            if preset is not None:
+                problems = platform.check_encoding(one, preset)
+                if any(problem.fatal for problem in problems):
+                    refuse_unfit(platform, one, preset, problems)
+                for problem in problems:
+                    click.echo(f"warning: {platform.provider}: {problem}", err=True)
             found.append(Target.of(platform, one))
     return found
 

@@ -178,6 +178,21 @@ class TestVerdicts:
         assert replay(*recorded).verdict is Verdict.NOT_RUN
 
 
+def hide_misses(monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
+    """Have the provider ask for what is in no recording, and hide what comes of it."""
+    from headend_contract.reference.provider import ReferenceProvider
+
+    real = ReferenceProvider.get_live_stream
+
+    def curious(provider: ReferenceProvider, stream_id: str) -> object:
+        for path in paths:
+            with contextlib.suppress(Exception):
+                httpx.get(f"http://simulator.example/{path}", trust_env=False)
+        return real(provider, stream_id)
+
+    monkeypatch.setattr(ReferenceProvider, "get_live_stream", curious)
+
+
 class TestAProviderThatDoesOtherThanItWasRecorded:
     """The check stays as it is, by its digest; only the tape is changed, as if the provider was."""
 
@@ -212,16 +227,7 @@ class TestAProviderThatDoesOtherThanItWasRecorded:
         replay: Callable[..., Result],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from headend_contract.reference.provider import ReferenceProvider
-
-        real = ReferenceProvider.get_live_stream
-
-        def curious(provider: ReferenceProvider, stream_id: str) -> object:
-            with contextlib.suppress(Exception):
-                httpx.get("http://simulator.example/elsewhere", trust_env=False)
-            return real(provider, stream_id)
-
-        monkeypatch.setattr(ReferenceProvider, "get_live_stream", curious)
+        hide_misses(monkeypatch, "elsewhere")
         result = replay(*recorded)
 
         assert result.verdict is Verdict.FAILED
@@ -233,17 +239,7 @@ class TestAProviderThatDoesOtherThanItWasRecorded:
         replay: Callable[..., Result],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from headend_contract.reference.provider import ReferenceProvider
-
-        real = ReferenceProvider.get_live_stream
-
-        def curious(provider: ReferenceProvider, stream_id: str) -> object:
-            for number in range(9):
-                with contextlib.suppress(Exception):
-                    httpx.get(f"http://simulator.example/{number}", trust_env=False)
-            return real(provider, stream_id)
-
-        monkeypatch.setattr(ReferenceProvider, "get_live_stream", curious)
+        hide_misses(monkeypatch, *(str(number) for number in range(9)))
         reason = str(replay(*recorded).reason)
 
         assert reason.count("was sent, and the recording has no such request left") == 3

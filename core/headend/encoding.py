@@ -61,6 +61,10 @@ class StreamShape:
         keyframe_interval: seconds from key frame to key frame, the longest there is.
         audio_codec: such as ``"aac"``, or `None` where there is no audio.
         audio_bitrate: bits per second of audio.
+        pixel_format: FFmpeg's name, such as ``"yuv420p"``.
+        upright: whether it is shown as it is coded: not turned, with square pixels.
+        audio_profile: such as ``"LC"``.
+        audio_channels: how many there are, 0 without audio.
     """
 
     video_codec: str
@@ -71,6 +75,10 @@ class StreamShape:
     keyframe_interval: float | None = None
     audio_codec: str | None = None
     audio_bitrate: int | None = None
+    pixel_format: str | None = None
+    upright: bool = True
+    audio_profile: str | None = None
+    audio_channels: int = 0
 
     @classmethod
     def of(cls, preset: EncodingPreset) -> StreamShape:
@@ -84,6 +92,7 @@ class StreamShape:
             keyframe_interval=preset.keyframe_interval,
             audio_codec="AAC",
             audio_bitrate=preset.audio_bitrate,
+            audio_channels=2,
         )
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from headend.cli.ending import ended_by_signals
-from headend.cli.output import chosen_preset, preset_option, to_json
+from headend.cli.output import chosen_preset, preset_option, provider_option, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,9 +61,7 @@ class _Also(click.ParamType[tuple[str, str]]):
     multiple=True,
     help="Send to this live stream, too; repeatable.",
 )
-@click.option(
-    "--provider", metavar="NAME", help="The provider; without it STREAMING_PLATFORM decides."
-)
+@provider_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, as it goes.")
 def push_command(
     stream_id: str,

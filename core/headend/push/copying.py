@@ -6,8 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
+from headend.encoding import StreamShape
 from headend.push.errors import SourceError
 from headend.push.muxer import FlvMuxer
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from headend.push.input import Input, MediaPacket
     from headend.rtmp.flv import Tag
 
-__all__ = ["StreamShape", "copied", "shape_of", "why_not_copied", "why_not_fitting"]
+__all__ = ["copied", "shape_of", "why_not_copied", "why_not_fitting"]
 
 _SCANNED: Final = 30.0
 _ABOVE: Final = 1.1
@@ -29,40 +28,6 @@ _LEAD_IN: Final = 0.5
 _MOST_BEFORE_A_KEY_FRAME: Final = 4096
 _LOW_COMPLEXITY: Final = "LC"
 _MOST_HELD_BY_A_DECODER: Final = 64
-
-
-@attrs.frozen(kw_only=True)
-class StreamShape:
-    """How the video and sound of a source are coded.
-
-    Attributes:
-        video_codec: FFmpeg's name, such as ``h264``.
-        width: pixels.
-        height: pixels.
-        frame_rate: frames per second on average; None where it is not known.
-        pixel_format: FFmpeg's name, such as ``yuv420p``.
-        upright: whether it is shown as it is coded: not turned, with square pixels.
-        video_bitrate: bits per second, measured or as the file says; None where neither is known.
-        keyframe_interval: the longest time from key frame to key frame, seconds; None where it
-            is not known.
-        audio_codec: FFmpeg's name, such as ``aac``; None without sound.
-        audio_profile: such as ``LC``; None where it is not known.
-        audio_bitrate: bits per second; None where it is not known.
-        audio_channels: 0 without sound.
-    """
-
-    video_codec: str
-    width: int
-    height: int
-    frame_rate: float | None
-    pixel_format: str | None
-    upright: bool = True
-    video_bitrate: int | None = None
-    keyframe_interval: float | None = None
-    audio_codec: str | None = None
-    audio_profile: str | None = None
-    audio_bitrate: int | None = None
-    audio_channels: int = 0
 
 
 def shape_of(source: Input, *, scan: bool = True) -> StreamShape:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from headend.encoding import StreamShape
     from headend.presets import EncodingPreset
-    from headend.push.copying import StreamShape
     from headend.rtmp.flv import Tag
 
     Frame = av.VideoFrame | av.AudioFrame

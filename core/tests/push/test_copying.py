@@ -10,9 +10,10 @@ import attrs
 import av
 import pytest
 
+from headend.encoding import StreamShape
 from headend.presets import PRESETS
 from headend.push import FileSource, PatternSource, Relay, SourceError
-from headend.push.copying import StreamShape, why_not_copied, why_not_fitting
+from headend.push.copying import why_not_copied, why_not_fitting
 from headend.rtmp.flv import AUDIO, VIDEO
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 import pytest
 
+from headend.encoding import StreamShape
 from headend.push import (
     AllTargetsFailedError,
     PatternSource,
@@ -22,7 +23,6 @@ from headend.push import (
     TargetState,
     TargetStats,
 )
-from headend.push.copying import StreamShape
 from headend.rtmp.connection import PublishConnection
 from headend.rtmp.errors import PublishRefusedError, RtmpConnectionError, RtmpTimeoutError
 from headend.rtmp.flv import AUDIO, SCRIPT, VIDEO, Tag
